@@ -8,9 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use jiff::{Span, SpanRelativeTo};
 
 const AFTER_HELP: &str = "\
-Settings come from environment variables (SOCKET_PORT, DATABASE_URL, JWT_SECRET, …) or from a TOML file with the same \
-names in lower case; the environment wins. `carillon config` prints those in force. Every setting, its default and \
-its meaning: crates/app/src/carillon.default.toml, also in docs/guides.
+Settings come from environment variables (SOCKET_PORT, DATABASE_URL, JWT_SECRET, …) or from a
+TOML file with the same names in lower case; the environment wins. `carillon config` prints
+those in force. Every setting, its default and its meaning stands in the file
+crates/app/src/carillon.default.toml, which this binary carries.
 
 Exit codes:
   0  done; for `serve` and `demo`: stopped by SIGTERM or Ctrl-C after a clean drain
@@ -24,7 +25,7 @@ Examples:
 
 /// A notification gateway: keeps each notification and gets it, once and in order, to every Socket.IO client.
 #[derive(Debug, Parser)]
-#[command(name = "carillon", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "carillon", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// A TOML file with settings; a key it should not have is refused
     #[arg(long, global = true, value_name = "FILE")]

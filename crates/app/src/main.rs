@@ -37,7 +37,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             anyhow::bail!("not wired yet")
         }
         Command::Demo | Command::Migrate => anyhow::bail!("not wired yet"),
-        Command::Token(args) => print(&token(args, &load(Tokens::Required)?)?),
+        Command::Token(args) => print(&token(args, &load(Tokens::Optional)?)?),
         Command::Config => print(load(Tokens::Optional)?.to_toml()?.trim_end()),
     }
 }
