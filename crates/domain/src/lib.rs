@@ -1,1 +1,61 @@
-//! Placeholder.
+//! What a notification is and what must hold of it: the inner floor of Carillon.
+//!
+//! No IO, no runtime and no clock live here, so that another Rust service can depend on this crate for its types
+//! alone (`default-features = false`, fewer than 40 crates), and so that the parts that must never be wrong can be
+//! simulated. Time, ids and the outside world arrive through [`ports`].
+//!
+//! The walk of one notification: a [`Draft`] is parsed from what a service posted and names its [`Room`]s; the
+//! [`Publisher`] gathers drafts and appends them to the [`ports::Log`], which gives each row its [`Position`]; a
+//! node's [`Follower`] puts the rows it hears of in order; the [`Reader`] lists, counts and marks them for the
+//! [`Principal`] whom [`Admission`] let in.
+//!
+//! ```
+//! use carillon_domain::{Draft, Room};
+//!
+//! let body = serde_json::json!({
+//!     "event": "prescription:created",
+//!     "data": {"prescriptionId": "rx-7", "patientId": "42"},
+//! });
+//! let draft = Draft::parse_event(body).unwrap();
+//! assert_eq!(draft.rooms(), [Room::patient(&"42".parse().unwrap())]);
+//!
+//! // All faults at once, each with a JSON pointer.
+//! let faults = Draft::parse_event(serde_json::json!({"event": "review:created", "data": {}})).unwrap_err();
+//! assert_eq!(faults.iter().map(|f| f.pointer.as_str()).collect::<Vec<_>>(), ["/data/reviewId", "/data/doctorId"]);
+//! ```
+
+mod admission;
+mod draft;
+mod event;
+mod fault;
+mod follower;
+mod id;
+mod inbox;
+mod log;
+mod notification;
+pub mod ports;
+mod principal;
+mod publisher;
+mod reader;
+mod room;
+mod time;
+
+pub use admission::{Admission, Refusal};
+pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use event::{
+    AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
+    PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
+};
+pub use fault::{Fault, Faults};
+pub use follower::{Follower, Step};
+pub use id::{BadId, EventId, NotificationId, UserId};
+pub use inbox::{
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
+};
+pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
+pub use notification::{Data, Kind, Notification, Priority};
+pub use principal::{Principal, Role, UnknownRole};
+pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
+pub use reader::{ReadError, Reader};
+pub use room::{BadRoom, Room};
+pub use time::Timestamp;

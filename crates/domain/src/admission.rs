@@ -1,0 +1,61 @@
+//! Who may come in.
+
+use std::sync::Arc;
+
+use crate::Principal;
+use crate::ports::{AuthError, Authenticate, Clock};
+
+/// Why someone was not let in: the codes of the contract that have to do with tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No token at all, or an empty one.
+    #[error("Authentication token missing")]
+    TokenMissing,
+    /// Not a token of ours. The reason is for the log alone.
+    #[error("Invalid authentication token")]
+    TokenInvalid {
+        /// What exactly, without anything from the token.
+        reason: &'static str,
+    },
+    /// A token of ours that is over.
+    #[error("Authentication token expired")]
+    TokenExpired,
+}
+
+impl Refusal {
+    /// The stable code that clients and callers see.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "token_missing",
+            Self::TokenInvalid { .. } => "token_invalid",
+            Self::TokenExpired => "token_expired",
+        }
+    }
+}
+
+/// Turns a token into a principal, at the door of a socket as of a request.
+#[derive(Clone)]
+pub struct Admission {
+    authenticate: Arc<dyn Authenticate>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Admission {
+    /// An admission over these ports.
+    pub fn new(authenticate: Arc<dyn Authenticate>, clock: Arc<dyn Clock>) -> Self {
+        Self { authenticate, clock }
+    }
+
+    /// The principal of a token, if it counts for anything now.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn admit(&self, token: Option<&str>) -> Result<Principal, Refusal> {
+        let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::TokenMissing)?;
+        self.authenticate.authenticate(token, self.clock.now()).map_err(|fault| match fault {
+            AuthError::Expired => Refusal::TokenExpired,
+            AuthError::Invalid { reason } => Refusal::TokenInvalid { reason },
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! What the domain asks of the outside. A method is one atomic step; its promise is on the trait, and every adapter
+//! is held to it by the same contract suite (`testing`, under that feature).
+
+mod ambient;
+mod authenticate;
+mod fanout;
+mod inbox;
+mod log;
+
+pub use ambient::{Clock, MintIds};
+pub use authenticate::{AuthError, Authenticate};
+pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
+pub use inbox::Inbox;
+pub use log::{Appended, Log, Outcome, Publish, Stored, Trim};
+
+/// Why a port could not do its step, told apart by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Not reachable, too busy, or gone in the middle: the step may or may not have happened. Try again.
+    #[error("the {port} is unavailable")]
+    Unavailable {
+        /// Which port, for the log line.
+        port: &'static str,
+        /// What happened below.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The other side understood and refused: our mistake. Trying again will not help.
+    #[error("the {port} refused a step")]
+    Rejected {
+        /// Which port.
+        port: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was kept cannot be read back. Someone must look.
+    #[error("row {row} of {table} cannot be read back")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// Which one: a position or an id, never content.
+        row: String,
+    },
+}
