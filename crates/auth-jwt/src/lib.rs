@@ -2,8 +2,8 @@
 //!
 //! [`Verifier`] checks a token against one key, which alone decides the algorithms that count, and reads the claims;
 //! [`Signer`] makes HS256 tokens for the `token` command, the demo and the tests. Neither reads a clock: `now` is an
-//! argument. What a client is told is the port's three words (missing, expired, invalid); [`Refusal`] is for the log,
-//! and repeats nothing of the token.
+//! argument. A client learns only whether a token is expired or invalid; the reason is for the log and repeats nothing of
+//! the token.
 
 mod claims;
 mod key;
@@ -12,4 +12,7 @@ mod verifier;
 
 pub use key::{JwtConfig, KeyError, KeySource, MIN_SECRET_BYTES};
 pub use signer::{SignError, Signer, TokenClaims};
-pub use verifier::{MAX_TOKEN_BYTES, Refusal, Verifier};
+pub use verifier::{MAX_TOKEN_BYTES, Verifier};
+
+#[cfg(test)]
+mod tests;
