@@ -84,11 +84,9 @@ impl Connection {
         let is_timer = matches!(input, Input::Timer);
         self.engine.handle(input, now);
         self.pump();
-        if is_timer && self.engine.is_open() {
-            if let Err(violation) = self.socket.on_deadline(now) {
-                self.engine.close(violation, None, now);
-                self.pump();
-            }
+        if is_timer && let Err(violation) = self.socket.on_deadline(now) {
+            self.engine.close(violation, None, now);
+            self.pump();
         }
     }
 

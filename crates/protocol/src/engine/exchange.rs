@@ -30,7 +30,7 @@ pub enum Input {
     SocketClosed,
     /// The session's WebSocket broke.
     SocketFailed,
-    /// [`Session::deadline`] has come. Early or spurious calls are harmless.
+    /// [`super::Session::deadline`] has come. Early or spurious calls are harmless.
     Timer,
 }
 

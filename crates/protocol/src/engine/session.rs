@@ -190,19 +190,19 @@ impl Session {
             self.state = State::Closing { until: now + self.config.close_timeout };
             self.outputs.push_back(Output::Closed(why));
         } else {
-            self.end(why, code, Packet::Close);
+            self.end(why, code, &Packet::Close);
         }
     }
 
     /// Ends the session at once: there is nobody left to tell, or nothing worth telling.
     fn fail(&mut self, reason: Reason, detail: &'static str) {
-        self.end(Violation { reason, detail }, None, Packet::Close);
+        self.end(Violation { reason, detail }, None, &Packet::Close);
     }
 
-    fn end(&mut self, why: Violation, code: Option<u16>, last: Packet) {
+    fn end(&mut self, why: Violation, code: Option<u16>, last: &Packet) {
         self.close_socket_unless_polling(code);
         if self.poll_pending {
-            if last == Packet::Close || self.outbox.is_empty() {
+            if *last == Packet::Close || self.outbox.is_empty() {
                 self.outbox.push(last.encode());
             }
             self.release_poll();
@@ -263,7 +263,7 @@ impl Session {
             Packet::Ping(_) => return self.fail(Reason::TransportError, "invalid heartbeat direction"),
             Packet::Close => {
                 let why = Violation { reason: Reason::TransportClose, detail: "close packet" };
-                return self.end(why, None, Packet::Noop);
+                return self.end(why, None, &Packet::Noop);
             }
             Packet::Text(text) => self.outputs.push_back(Output::Message(Message::Text(text))),
             Packet::Binary(bytes) => self.outputs.push_back(Output::Message(Message::Binary(bytes))),

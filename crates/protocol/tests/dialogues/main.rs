@@ -1,0 +1,12 @@
+//! Scripted dialogues with the whole machine, in virtual time.
+
+mod acks;
+mod bad_packets;
+mod binary;
+mod codecs;
+mod heartbeat;
+mod namespaces;
+mod polling;
+mod talk;
+mod upgrade;
+mod websocket;
