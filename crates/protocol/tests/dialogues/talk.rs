@@ -9,7 +9,7 @@ use carillon_protocol::{Config, Connection, Output};
 
 /// Round figures that differ from each other: pings 1000/400, connect 5000, upgrade 700, close 3000,
 /// attachments 250.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let ms = Duration::from_millis;
     Config {
         ping_interval: ms(1000),
@@ -26,15 +26,15 @@ pub fn config() -> Config {
     }
 }
 
-pub struct Talk {
-    pub connection: Connection,
+pub(crate) struct Talk {
+    pub(crate) connection: Connection,
     now: Duration,
     heard: Vec<String>,
 }
 
 impl Talk {
     /// A fresh connection whose open packet was checked.
-    pub fn over(transport: Transport, config: Config) -> Self {
+    pub(crate) fn over(transport: Transport, config: Config) -> Self {
         let connection = Connection::open(config, "s", transport, Duration::ZERO);
         let mut talk = Self { connection, now: Duration::ZERO, heard: Vec::new() };
         let rest = r#""pingInterval":1000,"pingTimeout":400,"maxPayload":1000}"#;
@@ -47,29 +47,29 @@ impl Talk {
         talk
     }
 
-    pub fn polling() -> Self {
+    pub(crate) fn polling() -> Self {
         Self::over(Transport::Polling, config())
     }
 
-    pub fn websocket() -> Self {
+    pub(crate) fn websocket() -> Self {
         Self::over(Transport::Websocket, config())
     }
 
     /// A websocket on which `/` is joined.
-    pub fn joined() -> Self {
+    pub(crate) fn joined() -> Self {
         let mut talk = Self::websocket();
         talk.join();
         talk
     }
 
-    pub fn join(&mut self) -> &mut Self {
+    pub(crate) fn join(&mut self) -> &mut Self {
         self.ws("40").then(&["connect / -"]);
         assert!(self.connection.accept("/", "id", None));
         self.then(&[r#"ws: 40{"sid":"id"}"#])
     }
 
     /// Lets time pass, with every timer on the way.
-    pub fn at(&mut self, ms: u64) -> &mut Self {
+    pub(crate) fn at(&mut self, ms: u64) -> &mut Self {
         let until = Duration::from_millis(ms);
         assert!(until >= self.now, "time runs forward");
         while let Some(due) = self.connection.deadline().filter(|due| *due <= until) {
@@ -81,67 +81,67 @@ impl Talk {
         self
     }
 
-    pub fn ws(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn ws(&mut self, text: &str) -> &mut Self {
         self.input(Input::Socket(Message::Text(text.into())))
     }
 
-    pub fn ws_bytes(&mut self, bytes: &'static [u8]) -> &mut Self {
+    pub(crate) fn ws_bytes(&mut self, bytes: &'static [u8]) -> &mut Self {
         self.input(Input::Socket(Message::Binary(Bytes::from_static(bytes))))
     }
 
-    pub fn ws_closed(&mut self) -> &mut Self {
+    pub(crate) fn ws_closed(&mut self) -> &mut Self {
         self.input(Input::SocketClosed)
     }
 
-    pub fn input(&mut self, input: Input) -> &mut Self {
+    pub(crate) fn input(&mut self, input: Input) -> &mut Self {
         self.connection.handle(input, self.now);
         self.drain()
     }
 
     /// A GET that is accepted.
-    pub fn get(&mut self) -> &mut Self {
-        self.request(Request::Poll, Ok(()))
+    pub(crate) fn get(&mut self) -> &mut Self {
+        self.request(Request::Poll, &Ok(()))
     }
 
     /// A POST that is answered `ok`; `|` stands for the separator.
-    pub fn post(&mut self, body: &str) -> &mut Self {
-        self.request(Request::Body(body.replace('|', "\x1e").into()), Ok(()))
+    pub(crate) fn post(&mut self, body: &str) -> &mut Self {
+        self.request(Request::Body(body.replace('|', "\x1e").into()), &Ok(()))
     }
 
-    pub fn probe(&mut self) -> &mut Self {
-        self.request(Request::Probe, Ok(()))
+    pub(crate) fn probe(&mut self) -> &mut Self {
+        self.request(Request::Probe, &Ok(()))
     }
 
-    pub fn refused(&mut self, request: Request, error: HandshakeError) -> &mut Self {
-        self.request(request, Err(error))
+    pub(crate) fn refused(&mut self, request: Request, error: HandshakeError) -> &mut Self {
+        self.request(request, &Err(error))
     }
 
-    fn request(&mut self, request: Request, answer: Result<(), HandshakeError>) -> &mut Self {
-        assert_eq!(self.connection.request(request, self.now), answer);
+    fn request(&mut self, request: Request, answer: &Result<(), HandshakeError>) -> &mut Self {
+        assert_eq!(&self.connection.request(request, self.now), answer);
         self.drain()
     }
 
     /// The application does something; all of it in one turn.
-    pub fn app(&mut self, act: impl FnOnce(&mut Connection, Duration)) -> &mut Self {
+    pub(crate) fn app(&mut self, act: impl FnOnce(&mut Connection, Duration)) -> &mut Self {
         act(&mut self.connection, self.now);
         self.drain()
     }
 
     /// Everything said since the last `then`.
     #[track_caller]
-    pub fn then(&mut self, expected: &[&str]) -> &mut Self {
+    pub(crate) fn then(&mut self, expected: &[&str]) -> &mut Self {
         self.drain();
         assert_eq!(std::mem::take(&mut self.heard), expected, "at {:?}", self.now);
         self
     }
 
     /// The same, to look at otherwise.
-    pub fn said(&mut self) -> Vec<String> {
+    pub(crate) fn said(&mut self) -> Vec<String> {
         std::mem::take(&mut self.heard)
     }
 
     #[track_caller]
-    pub fn nothing(&mut self) -> &mut Self {
+    pub(crate) fn nothing(&mut self) -> &mut Self {
         self.then(&[])
     }
 

@@ -92,7 +92,7 @@ fn the_engine_can_be_driven_alone() {
     while let Some(output) = session.poll_output() {
         match output {
             engine::Output::Message(Message::Text(text)) => {
-                session.send(&[Packet::Text(text).encode()]).unwrap()
+                session.send(&[Packet::Text(text).encode()]).unwrap();
             }
             engine::Output::Message(binary @ Message::Binary(_)) => session.send(&[binary]).unwrap(),
             engine::Output::Socket(message) => written.push(message),
