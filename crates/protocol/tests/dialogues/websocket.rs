@@ -1,0 +1,104 @@
+//! A WebSocket from the start.
+
+use carillon_protocol::engine::{HandshakeError, Input, Message, Packet, Request, Session, Transport};
+use carillon_protocol::{Frame, Reason, engine};
+
+use super::talk::{Talk, config};
+
+#[test]
+fn packets_are_messages() {
+    let mut talk = Talk::joined();
+    talk.ws(r#"42["a",{"b":[1,"c"]}]"#).then(&[r#"/ a {"b":[1,"c"]}"#]);
+    let frame = Frame::event("/", "n", &("x", 1)).unwrap();
+    talk.app(|c, _| {
+        assert!(c.is_listening());
+        c.send(&frame).unwrap();
+        c.send(&frame).unwrap();
+    });
+    talk.then(&[r#"ws: 42["n","x",1]"#, r#"ws: 42["n","x",1]"#]);
+}
+
+#[test]
+fn the_peer_closes() {
+    Talk::joined().ws_closed().then(&[
+        "ws closed",
+        "left /: transport close",
+        "closed: transport close: websocket closed",
+        "finished",
+    ]);
+    Talk::joined().input(Input::SocketFailed).then(&[
+        "ws closed",
+        "left /: transport error",
+        "closed: transport error: websocket failed",
+        "finished",
+    ]);
+    Talk::joined().ws("1").then(&[
+        "ws closed",
+        "left /: transport close",
+        "closed: transport close: close packet",
+        "finished",
+    ]);
+}
+
+#[test]
+fn the_server_closes_with_a_code() {
+    let mut talk = Talk::joined();
+    talk.app(|c, now| c.close(Reason::ServerShuttingDown, Some(1012), now));
+    talk.then(&[
+        "ws closed 1012",
+        "left /: server shutting down",
+        "closed: server shutting down: closed by the application",
+        "finished",
+    ]);
+    talk.ws(r#"42["a"]"#).ws_closed().at(100_000).nothing();
+    assert_eq!(talk.connection.deadline(), None);
+}
+
+#[test]
+fn http_requests_for_it_are_refused_and_do_no_harm() {
+    let mut talk = Talk::joined();
+    for request in [Request::Poll, Request::Body("1".into()), Request::Probe] {
+        talk.refused(request, HandshakeError::BAD_REQUEST).nothing();
+    }
+    talk.input(Input::PollAborted).input(Input::BodyFailed).nothing();
+    talk.ws(r#"42["a"]"#).then(&["/ a"]);
+}
+
+#[test]
+fn closing_drops_events_that_were_not_taken() {
+    let mut talk = Talk::joined();
+    let now = std::time::Duration::from_millis(1);
+    talk.connection.handle(Input::Socket(Message::Text(r#"42["a"]"#.into())), now);
+    talk.connection.close(Reason::ForcedClose, None, now);
+    talk.then(&[
+        "ws closed",
+        "left /: forced close",
+        "closed: forced close: closed by the application",
+        "finished",
+    ]);
+}
+
+/// Engine.IO alone, as an echo server.
+#[test]
+fn the_engine_can_be_driven_alone() {
+    let mut session = Session::open(config(), "s", Transport::Websocket, std::time::Duration::ZERO);
+    session.poll_output();
+    for message in
+        [Message::Text("4hi".into()), Message::Binary("\x01\x02".into()), Message::Text("bAQI=".into())]
+    {
+        session.handle(Input::Socket(message), std::time::Duration::ZERO);
+    }
+    let mut written = Vec::new();
+    while let Some(output) = session.poll_output() {
+        match output {
+            engine::Output::Message(Message::Text(text)) => {
+                session.send(&[Packet::Text(text).encode()]).unwrap();
+            }
+            engine::Output::Message(binary @ Message::Binary(_)) => session.send(&[binary]).unwrap(),
+            engine::Output::Socket(message) => written.push(message),
+            other => panic!("{other:?}"),
+        }
+    }
+    let binary = Message::Binary("\x01\x02".into());
+    assert_eq!(written, [Message::Text("4hi".into()), binary.clone(), binary]);
+}
