@@ -91,20 +91,22 @@ impl Driver {
             }
             let wake = self.wait(&mut websocket).await;
             match wake {
-                Wake::Link(Some(Link::Upgrade(reply))) => match self.machine.request(Request::Probe, self.gateway.now()) {
-                    Err(refusal) => drop(reply.send(Err(refusal))),
-                    Ok(()) => match reply.send(Ok(self)) {
-                        Ok(()) => return,
-                        // The WebSocket has gone already.
-                        Err(returned) => match returned {
-                            Ok(driver) => {
-                                self = driver;
-                                self.machine.handle(Input::SocketFailed, self.gateway.now());
-                            }
-                            Err(_) => return,
+                Wake::Link(Some(Link::Upgrade(reply))) => {
+                    match self.machine.request(Request::Probe, self.gateway.now()) {
+                        Err(refusal) => drop(reply.send(Err(refusal))),
+                        Ok(()) => match reply.send(Ok(self)) {
+                            Ok(()) => return,
+                            // The WebSocket has gone already.
+                            Err(returned) => match returned {
+                                Ok(driver) => {
+                                    self = driver;
+                                    self.machine.handle(Input::SocketFailed, self.gateway.now());
+                                }
+                                Err(_) => return,
+                            },
                         },
-                    },
-                },
+                    }
+                }
                 other => self.take(other, &mut websocket).await,
             }
         }

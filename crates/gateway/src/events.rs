@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use carillon_domain::{
-    Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader,
-};
+use carillon_domain::{Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader};
 use carillon_protocol::socket::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -70,7 +68,7 @@ pub(crate) async fn answer(
         return Answer::refused("bad_request", "the argument cannot be read");
     };
     let outcome = match name.as_str() {
-        "notification:list" => match ListQuery::parse(argument) {
+        "notification:list" => match ListQuery::parse(or_empty(argument)) {
             Ok(query) => list(&reader, &who, query).await,
             Err(faults) => return bad_request(&faults),
         },
@@ -85,6 +83,11 @@ pub(crate) async fn answer(
         _ => return Answer::refused("unknown_event", "no such event"),
     };
     outcome.map_or_else(|fault| read_error(&fault), Answer::good)
+}
+
+/// A listing may be asked for without an argument.
+fn or_empty(argument: Value) -> Value {
+    if argument.is_null() { Value::Object(serde_json::Map::new()) } else { argument }
 }
 
 async fn list(reader: &Reader, who: &Entitled, query: ListQuery) -> Result<Body, ReadError> {

@@ -43,6 +43,9 @@ pub(crate) fn marked(news: &MarkNews) -> Frame {
 }
 
 fn encode(name: &str, args: &impl Serialize) -> Frame {
-    #[expect(clippy::expect_used, reason = "our own names are not reserved, and our own types always serialise")]
+    #[expect(
+        clippy::expect_used,
+        reason = "our own names are not reserved, and our own types always serialise"
+    )]
     Frame::event(NAMESPACE, name, args).expect("an event of ours encodes")
 }

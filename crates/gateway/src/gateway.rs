@@ -80,7 +80,8 @@ impl Gateway {
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + Send + 'static), PortError> {
         let head = backend.log.head().await?;
         let hub = Arc::new(Hub::new(head));
-        let feed = Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
+        let feed =
+            Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let gateway = Arc::new(Self {
             origins: Origins::new(&settings.allowed_origins),
             settings,

@@ -122,7 +122,9 @@ impl Socket {
             Some((Stage::Announce, sent)) => joined.arrival = Some(count(&self.gateway, &joined.who, sent)),
             Some((Stage::Behind, _)) => {
                 let now = self.gateway.wall_clock.now();
-                if let CaughtUp::Read(after, up_to) = self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now) {
+                if let CaughtUp::Read(after, up_to) =
+                    self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now)
+                {
                     joined.arrival = Some(read(&self.gateway, &joined.who, after, up_to));
                 } else {
                     // What was missed may have been queued this instant.

@@ -41,11 +41,15 @@ async fn entry(request: HttpRequest, payload: web::Payload, gateway: web::Data<G
             Err(refusal) => Err(refusal),
         },
         Ok(Asked::Post(sid)) => match find(&gateway, &sid) {
-            Ok(session) => polling::post(&request, payload, &session, gateway.settings.protocol.max_payload).await,
+            Ok(session) => {
+                polling::post(&request, payload, &session, gateway.settings.protocol.max_payload).await
+            }
             Err(refusal) => Err(refusal),
         },
         Ok(Asked::Upgrade(sid)) => match find(&gateway, &sid) {
-            Ok(session) => websocket::upgrade(&request, payload, &session, gateway.settings.protocol.max_payload).await,
+            Ok(session) => {
+                websocket::upgrade(&request, payload, &session, gateway.settings.protocol.max_payload).await
+            }
             Err(refusal) => Err(refusal),
         },
     };

@@ -16,7 +16,10 @@ use crate::drive::{Driver, Link};
 use crate::gateway::Gateway;
 
 /// A session's first GET, which is answered with the open packet.
-pub(super) async fn open(request: &HttpRequest, gateway: Arc<Gateway>) -> Result<HttpResponse, HandshakeError> {
+pub(super) async fn open(
+    request: &HttpRequest,
+    gateway: Arc<Gateway>,
+) -> Result<HttpResponse, HandshakeError> {
     let sid = new_sid(&gateway);
     let Some(links) = gateway.directory.open_polling(&sid, gateway.settings.max_connections) else {
         return Ok(unavailable("too many connections"));
@@ -78,7 +81,8 @@ pub(super) async fn post(
 
 /// Engine.IO v4 bodies are text, and are not compressed.
 fn unreadable(request: &HttpRequest) -> Option<HttpResponse> {
-    let is = |name, refused: fn(&[u8]) -> bool| request.headers().get(name).is_some_and(|v| refused(v.as_bytes()));
+    let is =
+        |name, refused: fn(&[u8]) -> bool| request.headers().get(name).is_some_and(|v| refused(v.as_bytes()));
     if is(header::CONTENT_ENCODING, |value| !value.eq_ignore_ascii_case(b"identity")) {
         return Some(HttpResponse::UnsupportedMediaType().finish());
     }

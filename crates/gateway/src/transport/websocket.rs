@@ -41,7 +41,7 @@ pub(super) fn open(
             actix_web::rt::spawn(driver.run(Some(websocket)));
             Ok(response)
         }
-        Err(refusal) => Ok(refusal),
+        Err(refusal) => Ok(refusal.error_response()),
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn upgrade(
 ) -> Result<HttpResponse, HandshakeError> {
     let (response, websocket) = match WebSocket::accept(request, payload, limit) {
         Ok(accepted) => accepted,
-        Err(refusal) => return Ok(refusal),
+        Err(refusal) => return Ok(refusal.error_response()),
     };
     let (reply, driver) = oneshot::channel();
     session.links.send(Link::Upgrade(reply)).await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
@@ -69,11 +69,9 @@ impl WebSocket {
         request: &HttpRequest,
         payload: web::Payload,
         limit: usize,
-    ) -> Result<(HttpResponse, Self), HttpResponse> {
-        let (response, session, messages) =
-            actix_ws::handle(request, payload.into_inner()).map_err(|fault| fault.error_response())?;
-        let messages =
-            messages.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
+    ) -> Result<(HttpResponse, Self), actix_web::Error> {
+        let (response, session, messages) = actix_ws::handle(request, payload)?;
+        let messages = messages.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
         Ok((response, Self { session, messages }))
     }
 
