@@ -1,6 +1,9 @@
 //! The binary: reads the command line and the settings, and does what was asked. Wiring and nothing else.
 
+mod ambient;
 mod cli;
+mod demo;
+mod serve;
 mod settings;
 mod telemetry;
 
@@ -13,6 +16,7 @@ use carillon_domain::Timestamp;
 use clap::Parser as _;
 
 use cli::{Cli, Command, TokenArgs};
+use serve::Node;
 use settings::{Faults, JwtSource, Settings, Tokens};
 
 /// The exit code of bad settings and bad arguments (clap uses the same).
@@ -34,9 +38,17 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Serve => {
             let settings = load(Tokens::Required)?;
             telemetry::start(settings.log_format, &settings.rust_log)?;
-            anyhow::bail!("not wired yet")
+            actix_web::rt::System::new().block_on(async { Node::start(&settings, None).await?.run().await })
         }
-        Command::Demo | Command::Migrate => anyhow::bail!("not wired yet"),
+        Command::Demo => {
+            let settings = load(Tokens::Optional)?;
+            telemetry::start(settings.log_format, &settings.rust_log)?;
+            actix_web::rt::System::new().block_on(demo::run(settings))
+        }
+        Command::Migrate => {
+            let settings = load(Tokens::Optional)?;
+            actix_web::rt::System::new().block_on(serve::open(&settings)).map(drop)
+        }
         Command::Token(args) => print(&token(args, &load(Tokens::Optional)?)?),
         Command::Config => print(load(Tokens::Optional)?.to_toml()?.trim_end()),
     }

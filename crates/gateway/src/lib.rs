@@ -21,6 +21,7 @@ mod origin;
 mod socket;
 mod transport;
 
+pub use carillon_protocol::Config as Protocol;
 pub use gateway::{Backend, Gateway, GatewaySettings};
 pub use origin::guard;
 pub use transport::configure;
