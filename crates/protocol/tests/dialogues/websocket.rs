@@ -1,5 +1,7 @@
 //! A WebSocket from the start.
 
+use std::time::Duration;
+
 use carillon_protocol::engine::{HandshakeError, Input, Message, Packet, Request, Session, Transport};
 use carillon_protocol::{Frame, Reason, engine};
 
@@ -67,7 +69,7 @@ fn http_requests_for_it_are_refused_and_do_no_harm() {
 #[test]
 fn closing_drops_events_that_were_not_taken() {
     let mut talk = Talk::joined();
-    let now = std::time::Duration::from_millis(1);
+    let now = Duration::from_millis(1);
     talk.connection.handle(Input::Socket(Message::Text(r#"42["a"]"#.into())), now);
     talk.connection.close(Reason::ForcedClose, None, now);
     talk.then(&[
@@ -78,15 +80,47 @@ fn closing_drops_events_that_were_not_taken() {
     ]);
 }
 
+#[test]
+fn disconnecting_drops_events_of_that_namespace_alone() {
+    let mut talk = Talk::joined();
+    talk.ws("40/b,").then(&["connect /b -"]).app(|c, _| assert!(c.accept("/b", "b", None)));
+    talk.then(&[r#"ws: 40/b,{"sid":"b"}"#]);
+    for text in [r#"42["a"]"#, r#"42/b,["a"]"#] {
+        talk.connection.handle(Input::Socket(Message::Text(text.into())), Duration::ZERO);
+    }
+    talk.app(|c, _| assert!(c.disconnect("/b")));
+    talk.then(&["/ a", "left /b: server namespace disconnect", "ws: 41/b,"]);
+}
+
+#[test]
+fn a_connection_may_move_between_threads() {
+    fn is_send<T: Send + 'static>() {}
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_send::<carillon_protocol::Connection>();
+    is_shared::<Frame>();
+}
+
+#[test]
+fn the_engine_alone_says_nothing_after_its_end() {
+    let mut session = Session::open(config(), "s", Transport::Polling, Duration::ZERO);
+    session.poll_output();
+    session.request(Request::Body("4a\x1e1\x1e4b".into()), Duration::ZERO).unwrap();
+    let said: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
+    assert_eq!(said.len(), 3);
+    assert_eq!(said[0], engine::Output::Message(Message::Text("a".into())));
+    assert!(matches!(said[1], engine::Output::Closed(_)));
+    assert_eq!(said[2], engine::Output::Finished);
+}
+
 /// Engine.IO alone, as an echo server.
 #[test]
 fn the_engine_can_be_driven_alone() {
-    let mut session = Session::open(config(), "s", Transport::Websocket, std::time::Duration::ZERO);
+    let mut session = Session::open(config(), "s", Transport::Websocket, Duration::ZERO);
     session.poll_output();
     for message in
         [Message::Text("4hi".into()), Message::Binary("\x01\x02".into()), Message::Text("bAQI=".into())]
     {
-        session.handle(Input::Socket(message), std::time::Duration::ZERO);
+        session.handle(Input::Socket(message), Duration::ZERO);
     }
     let mut written = Vec::new();
     while let Some(output) = session.poll_output() {
