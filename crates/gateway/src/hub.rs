@@ -204,3 +204,6 @@ impl Recent {
         self.rows.range(start..).filter(|(row, _)| is_theirs(row)).map(|(_, frame)| frame).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
