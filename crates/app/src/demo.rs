@@ -9,11 +9,11 @@ use actix_web::{HttpResponse, web};
 use anyhow::Context as _;
 use carillon_auth_jwt::{Signer, TokenClaims};
 use carillon_domain::{
-    AppointmentCanceled, AppointmentCreated, AppointmentUpdated, PaymentCompleted, Payload as _,
+    AppointmentCanceled, AppointmentCreated, AppointmentUpdated, Payload as _, PaymentCompleted,
     PrescriptionCreated, ReviewCreated, Role, ScheduleUpdated, Timestamp, UserId,
 };
 use rand::seq::IndexedRandom as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -36,10 +36,25 @@ struct DemoUser {
 
 const USERS: [DemoUser; 5] = [
     DemoUser { user_id: "admin", name: "Ada Brandt", email: "admin@clinic.example", role: Role::Admin },
-    DemoUser { user_id: "doctor", name: "Dr. Sofia Marin", email: "doctor@clinic.example", role: Role::Doctor },
-    DemoUser { user_id: "doctor-2", name: "Dr. Kenji Mori", email: "doctor-2@clinic.example", role: Role::Doctor },
+    DemoUser {
+        user_id: "doctor",
+        name: "Dr. Sofia Marin",
+        email: "doctor@clinic.example",
+        role: Role::Doctor,
+    },
+    DemoUser {
+        user_id: "doctor-2",
+        name: "Dr. Kenji Mori",
+        email: "doctor-2@clinic.example",
+        role: Role::Doctor,
+    },
     DemoUser { user_id: "patient", name: "Paul Weber", email: "patient@clinic.example", role: Role::Patient },
-    DemoUser { user_id: "patient-2", name: "Nia Okafor", email: "patient-2@clinic.example", role: Role::Patient },
+    DemoUser {
+        user_id: "patient-2",
+        name: "Nia Okafor",
+        email: "patient-2@clinic.example",
+        role: Role::Patient,
+    },
 ];
 
 /// Runs the demo until it is stopped.
@@ -146,7 +161,8 @@ fn happening(number: u64) -> Result<Value, serde_json::Error> {
     let (action, mut body) = match rand::random_range(0..10_u8) {
         0..=2 => {
             let details = with(json!({"room": room, "minutes": 30}));
-            let booked = AppointmentCreated { details, appointment_id: id("appointment"), doctor_id, patient_id };
+            let booked =
+                AppointmentCreated { details, appointment_id: id("appointment"), doctor_id, patient_id };
             ("/dashboard/appointments", booked.body()?)
         }
         3 | 4 => {
@@ -162,7 +178,10 @@ fn happening(number: u64) -> Result<Value, serde_json::Error> {
         }
         6 => {
             let details = with(json!({"amount": 10 * u32::from(room), "currency": "EUR"}));
-            ("/dashboard/payments", PaymentCompleted { details, payment_id: id("payment"), patient_id }.body()?)
+            (
+                "/dashboard/payments",
+                PaymentCompleted { details, payment_id: id("payment"), patient_id }.body()?,
+            )
         }
         7 => {
             let prescription_id = id("prescription");
@@ -194,6 +213,7 @@ fn hex(bytes: [u8; 32]) -> String {
 #[cfg(test)]
 mod tests {
     use carillon_domain::Draft;
+    use secrecy::ExposeSecret as _;
 
     use super::*;
 

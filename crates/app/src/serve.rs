@@ -200,10 +200,8 @@ async fn trim(log: Arc<dyn Log>, clock: Arc<dyn Clock>, retention: Duration) {
     loop {
         hours.tick().await;
         let now = clock.now();
-        let trim = Trim {
-            rows_before: now.saturating_sub(retention),
-            keys_before: now.saturating_sub(KEYS_FOR),
-        };
+        let trim =
+            Trim { rows_before: now.saturating_sub(retention), keys_before: now.saturating_sub(KEYS_FOR) };
         loop {
             match log.trim(trim).await {
                 Ok(true) => tokio::task::yield_now().await,

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use carillon_protocol::engine::HandshakeError;
@@ -72,7 +72,10 @@ pub async fn guard(
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
         Origin::None | Origin::Allowed(_) if !is_preflight => next.call(request).await?.map_into_boxed_body(),
-        Origin::Foreign if !is_preflight => request.into_response(forbidden()),
+        Origin::Foreign if !is_preflight => {
+            let answer = forbidden(request.path());
+            request.into_response(answer)
+        }
         _ => {
             let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
             let mut response = request.into_response(HttpResponse::NoContent().finish());
@@ -101,9 +104,16 @@ fn allow_methods(headers: &mut HeaderMap, asked: Option<HeaderValue>) {
     }
 }
 
-fn forbidden() -> HttpResponse {
-    let refusal = HandshakeError::forbidden("Forbidden: this origin is not allowed");
-    HttpResponse::build(StatusCode::FORBIDDEN)
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .body(refusal.body())
+/// In the words of whatever was asked: Engine.IO's, or a problem (RFC 9457).
+fn forbidden(path: &str) -> HttpResponse {
+    const WHY: &str = "Forbidden: this origin is not allowed";
+    let (content_type, body) = if path.starts_with("/socket.io") {
+        ("application/json", HandshakeError::forbidden(WHY).body())
+    } else {
+        let problem = serde_json::json!({
+            "type": "/problems/forbidden", "title": "Forbidden", "status": 403, "detail": WHY, "code": "forbidden",
+        });
+        ("application/problem+json", problem.to_string())
+    };
+    HttpResponse::Forbidden().insert_header((header::CONTENT_TYPE, content_type)).body(body)
 }
