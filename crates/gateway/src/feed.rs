@@ -94,3 +94,6 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
