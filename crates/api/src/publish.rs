@@ -1,7 +1,6 @@
 //! Publishing: one event, one notification, or a batch of them. Answered only after the commit.
 
 use actix_web::http::StatusCode;
-use actix_web::rt::time::{Instant, timeout};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use carillon_domain::ports::Stored;
 use carillon_domain::{Draft, EventId, Faults, IdempotencyKey, NotificationId, Published, Room, Timestamp};
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::envelope::RequestId;
 use crate::problem::{Code, Problem};
-use crate::{State, body, idempotency};
+use crate::{State, body, by, idempotency};
 
 /// How many of one batch's items wait for the store at once, so that a few batches do not fill the publisher's queue.
 const IN_FLIGHT: usize = 256;
@@ -109,15 +108,11 @@ async fn publish_all(
     drafts: Vec<Result<Draft, Faults>>,
     key: Option<&IdempotencyKey>,
 ) -> Result<Vec<Outcome>, Problem> {
-    let deadline = Instant::now() + api.answer_within;
+    let deadline = api.deadline();
     let publish = |(i, draft): (usize, Result<Draft, Faults>)| async move {
         let draft = draft?;
         let key = key.map(|key| idempotency::item(key, i));
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, api.parts.publisher.publish(&draft, key)).await {
-            Ok(done) => done.map_err(Problem::from),
-            Err(elapsed) => Err(Problem::unavailable("The store did not answer in time.").because(elapsed)),
-        }
+        by(deadline, api.parts.publisher.publish(&draft, key)).await
     };
     let mut outcomes = Vec::with_capacity(drafts.len());
     let mut items = drafts.into_iter().enumerate();

@@ -11,7 +11,7 @@ use actix_web::{App, rt};
 use async_trait::async_trait;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Inbox, Log, Loopback, PortError, Publish, Trim,
+    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, PortError, Publish, Trim,
 };
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
@@ -33,13 +33,13 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self::with(ApiSettings::default())
+        Self::with(&ApiSettings::default())
     }
 
     /// One whose store never answers and is not waited for.
     pub(crate) fn hanging() -> Self {
         let desk =
-            Self::with(ApiSettings { answer_within: Duration::from_millis(1), ..ApiSettings::default() });
+            Self::with(&ApiSettings { answer_within: Duration::from_millis(1), ..ApiSettings::default() });
         desk.mood.hangs.store(true, Ordering::SeqCst);
         desk
     }
@@ -47,19 +47,20 @@ impl Desk {
     pub(crate) fn limited(rate: u32, burst: u32) -> Self {
         let number = |n| NonZeroU32::new(n).unwrap();
         let (publish_rate, publish_burst) = (number(rate), number(burst));
-        Self::with(ApiSettings { publish_rate, publish_burst, ..ApiSettings::default() })
+        Self::with(&ApiSettings { publish_rate, publish_burst, ..ApiSettings::default() })
     }
 
-    fn with(settings: ApiSettings) -> Self {
+    fn with(settings: &ApiSettings) -> Self {
         let publish_keys = format!("booking:{KEY},billing:{OTHER_KEY}").parse().unwrap();
         let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
-        let moody_log = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
+        let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
         let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });
-        let (fanout, clock) = (Arc::new(Loopback::new()), Arc::new(FixedClock::default()));
+        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock::default());
         let (publisher, appender) = Publisher::new(
-            moody_log.clone(),
-            fanout.clone(),
-            clock.clone(),
+            Arc::clone(&moody_log),
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
             Arc::new(CountingIds::new()),
             AppendLimits::default(),
         );
@@ -67,13 +68,13 @@ impl Desk {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
-            reader: Reader::new(moody_inbox, fanout, clock.clone()),
-            admission: Admission::new(Arc::new(Tokens), clock.clone()),
+            reader: Reader::new(moody_inbox, fanout, Arc::clone(&clock)),
+            admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             clock,
             draining: Arc::clone(&draining),
         };
-        let api = Api::new(ApiSettings { publish_keys, ..settings }, parts);
+        let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
         Self { log, mood, draining, publisher, api }
     }
 
