@@ -1,8 +1,9 @@
 //! Carillon's HTTP API: publishing, each user's inbox, health.
 //!
 //! Handlers are thin: who asks (`caller`), may they now (`limits`), what do they say (`body`, parsed by the
-//! domain), one call of a use case, and the answer. Every answer passes through `envelope`, which gives it a request id
-//! and turns what went wrong (`problem`, RFC 9457) into JSON. Nothing here knows a store or a socket.
+//! domain), one call of a use case, and the answer. Every answer passes through `envelope`, which gives it a
+//! request id and turns what went wrong (`problem`, RFC 9457) into JSON. Nothing here knows a store or a
+//! socket.
 //!
 //! | route | handler |
 //! | --- | --- |
@@ -10,7 +11,8 @@
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
-//! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a 404.
+//! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
+//! 404.
 
 mod body;
 mod caller;
@@ -49,8 +51,8 @@ pub struct ApiSettings {
     pub publish_rate: NonZeroU32,
     /// How many of them may come at once (`PUBLISH_BURST`).
     pub publish_burst: NonZeroU32,
-    /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so it
-    /// stays below that.
+    /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so
+    /// it stays below that.
     pub answer_within: Duration,
 }
 
@@ -131,8 +133,8 @@ impl Api {
         Self { state: Arc::new(State { keys, limits, answer_within, parts }) }
     }
 
-    /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path below that
-    /// is mounted before it.
+    /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path
+    /// below that is mounted before it.
     pub fn configure(&self) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
         let state = web::Data::from(Arc::clone(&self.state));
         move |app| {

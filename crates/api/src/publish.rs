@@ -12,7 +12,8 @@ use crate::envelope::RequestId;
 use crate::problem::{Code, Problem};
 use crate::{State, body, by, idempotency};
 
-/// How many of one batch's items wait for the store at once, so that a few batches do not fill the publisher's queue.
+/// How many of one batch's items wait for the store at once, so that a few batches do not fill the
+/// publisher's queue.
 const IN_FLIGHT: usize = 256;
 
 /// `POST /api/v1/events`
@@ -57,10 +58,10 @@ async fn one(
 
 /// `POST /api/v1/notifications/batch`: 207 with `{results: […]}`, one for each item and in their order.
 ///
-/// A result is `{status: 201, eventId, notifications}`, or a problem without request id whose `errors` point into the item:
-/// `{status: 422, type, title, detail, code, errors?}`, or the same with 503 for an item that is to be sent again. When nothing
-/// at all was kept because the store is away, the answer as a whole is 503. A key that was used for another batch makes it
-/// 422 as a whole.
+/// A result is `{status: 201, eventId, notifications}`, or a problem without request id whose `errors` point
+/// into the item: `{status: 422, type, title, detail, code, errors?}`, or the same with 503 for an item that
+/// is to be sent again. When nothing at all was kept because the store is away, the answer as a whole is 503.
+/// A key that was used for another batch makes it 422 as a whole.
 pub(crate) async fn batch(
     request: HttpRequest,
     payload: web::Payload,
@@ -117,8 +118,8 @@ async fn publish_all(
     let mut outcomes = Vec::with_capacity(drafts.len());
     let mut items = drafts.into_iter().enumerate();
     if key.is_some() {
-        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here, before
-        // items that the other batch did not have are published under it.
+        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here,
+        // before items that the other batch did not have are published under it.
         for item in items.by_ref() {
             let is_good = item.1.is_ok();
             let outcome = publish(item).await;

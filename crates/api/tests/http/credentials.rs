@@ -26,8 +26,8 @@ fn routes() -> Vec<(Who, Method, String)> {
     ]
 }
 
-/// Every route with every kind of credential. Those let in then meet an empty body or a missing notification, which
-/// shows that they were let in and by whom they were not.
+/// Every route with every kind of credential. Those let in then meet an empty body or a missing notification,
+/// which shows that they were let in and by whom they were not.
 #[actix_web::test]
 async fn each_route_lets_in_its_callers_and_nobody_else() {
     let desk = Desk::new();
