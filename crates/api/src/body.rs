@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::problem::{Code, Problem};
 
-/// One publish: 16 KiB of data, a title, a message, a URL and 20 rooms come to some 160 KiB when every character is
-/// written as `\uXXXX`.
+/// One publish: 16 KiB of data, a title, a message, a URL and 20 rooms come to some 160 KiB when every
+/// character is written as `\uXXXX`.
 pub(crate) const ONE_PUBLISH: usize = 192 * 1024;
 /// A batch: 1,000 ordinary publishes of 4 KiB.
 pub(crate) const BATCH: usize = 4 * 1024 * 1024;
@@ -21,7 +21,8 @@ pub(crate) const SMALL: usize = 64 * 1024;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Reads a JSON body of at most `most` bytes. The caller has been let in before: nobody else may make us read one.
+/// Reads a JSON body of at most `most` bytes. The caller has been let in before: nobody else may make us read
+/// one.
 pub(crate) async fn read(request: &HttpRequest, body: web::Payload, most: usize) -> Result<Bytes, Problem> {
     check_type(request)?;
     let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -67,7 +68,8 @@ fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     if is_json && is_utf8 { Ok(()) } else { Err(unsupported("Send application/json in UTF-8.")) }
 }
 
-/// The body as JSON, at most 128 levels deep. A fault is told by its place alone: its surroundings may be private.
+/// The body as JSON, at most 128 levels deep. A fault is told by its place alone: its surroundings may be
+/// private.
 pub(crate) fn json(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes).map_err(|fault| {
         let detail = format!("Not JSON at line {}, column {}.", fault.line(), fault.column());

@@ -11,9 +11,9 @@ use subtle::ConstantTimeEq as _;
 use crate::State;
 use crate::problem::{Code, Problem};
 
-/// The services that may publish, as in `PUBLISH_KEYS`: `name:key` pairs with commas between them. A name is 1 to 64 of
-/// `A-Z a-z 0-9 . _ -`, a key at least 24 printable ASCII characters without white space or commas; neither occurs
-/// twice. Only digests are kept. An empty text is no keys.
+/// The services that may publish, as in `PUBLISH_KEYS`: `name:key` pairs with commas between them. A name is
+/// 1 to 64 of `A-Z a-z 0-9 . _ -`, a key at least 24 printable ASCII characters without white space or
+/// commas; neither occurs twice. Only digests are kept. An empty text is no keys.
 #[derive(Clone, Default)]
 pub struct PublishKeys(Vec<PublishKey>);
 
@@ -71,8 +71,8 @@ impl fmt::Debug for PublishKeys {
 }
 
 impl PublishKeys {
-    /// The name of a key. The time it takes tells nothing of the keys: digests are compared, each in constant time, and
-    /// always all of them.
+    /// The name of a key. The time it takes tells nothing of the keys: digests are compared, each in constant
+    /// time, and always all of them.
     fn name_of(&self, presented: &str) -> Option<&str> {
         let digest = digest(presented);
         self.0.iter().fold(None, |found, key| {

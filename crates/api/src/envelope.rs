@@ -1,4 +1,5 @@
-//! What every answer has in common, whatever its handler did: a request id, headers, problems as JSON, one log line.
+//! What every answer has in common, whatever its handler did: a request id, headers, problems as JSON, one
+//! log line.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

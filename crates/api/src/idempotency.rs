@@ -31,8 +31,8 @@ pub(crate) fn bind(key: String, scope: String, route: &str, body: &[u8]) -> Idem
     IdempotencyKey { scope, key, fingerprint: digest.into() }
 }
 
-/// The key of a batch's item, `KEY#i` counted from 0. A batch and a single publish never pass for each other, since the
-/// route is part of the fingerprint.
+/// The key of a batch's item, `KEY#i` counted from 0. A batch and a single publish never pass for each other,
+/// since the route is part of the fingerprint.
 pub(crate) fn item(key: &IdempotencyKey, i: usize) -> IdempotencyKey {
     IdempotencyKey { key: format!("{}#{i}", key.key), ..key.clone() }
 }

@@ -1,16 +1,18 @@
 //! Carillon's HTTP API: publishing, each user's inbox, health.
 //!
-//! Handlers are thin: who asks ([`caller`]), may they now ([`limits`]), what do they say ([`body`], parsed by the
-//! domain), one call of a use case, and the answer. Every answer passes through [`envelope`], which gives it a request id
-//! and turns what went wrong ([`problem`], RFC 9457) into JSON. Nothing here knows a store or a socket.
+//! Handlers are thin: who asks (`caller`), may they now (`limits`), what do they say (`body`, parsed by the
+//! domain), one call of a use case, and the answer. Every answer passes through `envelope`, which gives it a
+//! request id and turns what went wrong (`problem`, RFC 9457) into JSON. Nothing here knows a store or a
+//! socket.
 //!
 //! | route | handler |
 //! | --- | --- |
-//! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | [`publish`] |
-//! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | [`inbox`] |
-//! | `GET /healthz`, `/readyz` | [`health`] |
+//! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
+//! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET /healthz`, `/readyz` | `health` |
 //!
-//! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a 404.
+//! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
+//! 404.
 
 mod body;
 mod caller;
@@ -29,7 +31,7 @@ use std::time::Duration;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
-use actix_web::rt::time::timeout;
+use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Clock, Log};
 use carillon_domain::{Admission, Publisher, Reader};
@@ -49,8 +51,8 @@ pub struct ApiSettings {
     pub publish_rate: NonZeroU32,
     /// How many of them may come at once (`PUBLISH_BURST`).
     pub publish_burst: NonZeroU32,
-    /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so it
-    /// stays below that.
+    /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so
+    /// it stays below that.
     pub answer_within: Duration,
 }
 
@@ -102,10 +104,23 @@ impl State {
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
-        match timeout(self.answer_within, step).await {
-            Ok(done) => done.map_err(Into::into),
-            Err(elapsed) => Err(Problem::unavailable("The store did not answer in time.").because(elapsed)),
-        }
+        by(self.deadline(), step).await
+    }
+
+    /// When a request that begins to wait now gives up.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.answer_within
+    }
+}
+
+/// Waits for a use case until `deadline`.
+async fn by<T, E: Into<Problem>>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<T, Problem> {
+    match timeout(deadline.saturating_duration_since(Instant::now()), step).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(elapsed) => Err(Problem::unavailable("The store did not answer in time.").because(elapsed)),
     }
 }
 
@@ -118,8 +133,8 @@ impl Api {
         Self { state: Arc::new(State { keys, limits, answer_within, parts }) }
     }
 
-    /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path below that
-    /// is mounted before it.
+    /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path
+    /// below that is mounted before it.
     pub fn configure(&self) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
         let state = web::Data::from(Arc::clone(&self.state));
         move |app| {

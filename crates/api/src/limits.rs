@@ -13,13 +13,14 @@ use governor::{Quota, RateLimiter};
 
 use crate::problem::{Code, Problem};
 
-// The three fields of draft-ietf-httpapi-ratelimit-headers up to version 06, which clients know; from 07 on they are one.
+// The three fields of draft-ietf-httpapi-ratelimit-headers up to version 06, which clients know; from 07 on
+// they are one.
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// After this many checks, callers that have been quiet are forgotten. Who gets here is authenticated, so between two
-/// sweeps there are no more entries than keys and admins.
+/// After this many checks, callers that have been quiet are forgotten. Who gets here is authenticated, so
+/// between two sweeps there are no more entries than keys and admins.
 const SWEEP_EVERY: u32 = 1_024;
 
 /// The publish limits of all callers.
@@ -31,8 +32,8 @@ pub(crate) struct Limits<C: Clock = DefaultClock> {
     checks: AtomicU32,
 }
 
-/// What a caller has left: `RateLimit-Limit` (the burst), `RateLimit-Remaining` (of it, now) and `RateLimit-Reset`
-/// (whole seconds until all of it is there again, or, refused, until it is worth trying).
+/// What a caller has left: `RateLimit-Limit` (the burst), `RateLimit-Remaining` (of it, now) and
+/// `RateLimit-Reset` (whole seconds until all of it is there again, or, refused, until it is worth trying).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowance {
     limit: u32,
@@ -76,8 +77,8 @@ impl<C: Clock + Clone> Limits<C> {
         self.take(caller, NonZeroU32::MIN).map_err(Allowance::refuse)
     }
 
-    /// Lets a caller who has entered publish a batch. It costs its items, but never more than the burst: or else a batch
-    /// larger than that could not be published at any time.
+    /// Lets a caller who has entered publish a batch. It costs its items, but never more than the burst: or
+    /// else a batch larger than that could not be published at any time.
     pub(crate) fn batch(
         &self,
         caller: &String,

@@ -1,7 +1,8 @@
 //! What went wrong, as the caller is told: RFC 9457, with a stable `code`.
 //!
-//! `{type, title, status, detail, code, requestId, errors?}`. `type` is `/problems/` and the code with hyphens, a name and
-//! not an address; `errors` lists `{pointer, detail}` for each fault of a body or query. Neither quotes what was sent.
+//! `{type, title, status, detail, code, requestId, errors?}`. `type` is `/problems/` and the code with
+//! hyphens, a name and not an address; `errors` lists `{pointer, detail}` for each fault of a body or query.
+//! Neither quotes a value that was sent.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -229,7 +230,8 @@ impl From<ReadError> for Problem {
 }
 
 impl From<PublishError> for Problem {
-    /// Whatever the store's trouble is, a publisher can do one thing about it: keep the publish and try again.
+    /// Whatever the store's trouble is, a publisher can do one thing about it: keep the publish and try
+    /// again.
     fn from(fault: PublishError) -> Self {
         match fault {
             PublishError::Mismatch => Self::new(

@@ -1,7 +1,6 @@
 //! Publishing: one event, one notification, or a batch of them. Answered only after the commit.
 
 use actix_web::http::StatusCode;
-use actix_web::rt::time::{Instant, timeout};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use carillon_domain::ports::Stored;
 use carillon_domain::{Draft, EventId, Faults, IdempotencyKey, NotificationId, Published, Room, Timestamp};
@@ -11,9 +10,10 @@ use serde_json::Value;
 
 use crate::envelope::RequestId;
 use crate::problem::{Code, Problem};
-use crate::{State, body, idempotency};
+use crate::{State, body, by, idempotency};
 
-/// How many of one batch's items wait for the store at once, so that a few batches do not fill the publisher's queue.
+/// How many of one batch's items wait for the store at once, so that a few batches do not fill the
+/// publisher's queue.
 const IN_FLIGHT: usize = 256;
 
 /// `POST /api/v1/events`
@@ -58,10 +58,10 @@ async fn one(
 
 /// `POST /api/v1/notifications/batch`: 207 with `{results: […]}`, one for each item and in their order.
 ///
-/// A result is `{status: 201, eventId, notifications}`, or a problem without request id whose `errors` point into the item:
-/// `{status: 422, type, title, detail, code, errors?}`, or the same with 503 for an item that is to be sent again. When nothing
-/// at all was kept because the store is away, the answer as a whole is 503. A key that was used for another batch makes it
-/// 422 as a whole.
+/// A result is `{status: 201, eventId, notifications}`, or a problem without request id whose `errors` point
+/// into the item: `{status: 422, type, title, detail, code, errors?}`, or the same with 503 for an item that
+/// is to be sent again. When nothing at all was kept because the store is away, the answer as a whole is 503.
+/// A key that was used for another batch makes it 422 as a whole.
 pub(crate) async fn batch(
     request: HttpRequest,
     payload: web::Payload,
@@ -109,21 +109,17 @@ async fn publish_all(
     drafts: Vec<Result<Draft, Faults>>,
     key: Option<&IdempotencyKey>,
 ) -> Result<Vec<Outcome>, Problem> {
-    let deadline = Instant::now() + api.answer_within;
+    let deadline = api.deadline();
     let publish = |(i, draft): (usize, Result<Draft, Faults>)| async move {
         let draft = draft?;
         let key = key.map(|key| idempotency::item(key, i));
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, api.parts.publisher.publish(&draft, key)).await {
-            Ok(done) => done.map_err(Problem::from),
-            Err(elapsed) => Err(Problem::unavailable("The store did not answer in time.").because(elapsed)),
-        }
+        by(deadline, api.parts.publisher.publish(&draft, key)).await
     };
     let mut outcomes = Vec::with_capacity(drafts.len());
     let mut items = drafts.into_iter().enumerate();
     if key.is_some() {
-        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here, before
-        // items that the other batch did not have are published under it.
+        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here,
+        // before items that the other batch did not have are published under it.
         for item in items.by_ref() {
             let is_good = item.1.is_ok();
             let outcome = publish(item).await;

@@ -11,8 +11,8 @@ impl Draft {
     pub const MAX_BATCH: usize = 1_000;
 
     /// Reads the body of `POST /api/v1/notifications/batch`: `{items: [1 to 1,000]}`, each item as
-    /// [`Draft::parse_notification`] takes it. A faulty item does not spoil the others: its faults stand in its
-    /// place, with pointers into the item.
+    /// [`Draft::parse_notification`] takes it. A faulty item does not spoil the others: its faults stand in
+    /// its place, with pointers into the item.
     ///
     /// # Errors
     /// Every fault of the body around the items.

@@ -1,4 +1,5 @@
-//! What readers ask for, read from JSON: the same arguments arrive as a query string, a body or a socket event.
+//! What readers ask for, read from JSON: the same arguments arrive as a query string, a body or a socket
+//! event.
 
 use std::collections::HashSet;
 
@@ -40,11 +41,12 @@ impl ListQuery {
 }
 
 impl Mark {
-    /// The most ids one mark may name; more are marked by `upTo` or `all`, which cost the same for any number.
+    /// The most ids one mark may name; more are marked by `upTo` or `all`, which cost the same for any
+    /// number.
     pub const MAX_IDS: usize = 1_000;
 
-    /// Reads what is to be marked read: exactly one of `{ids: [1 to 1,000]}`, `{upTo: id}` and `{all: true}`. Repeated
-    /// ids count once.
+    /// Reads what is to be marked read: exactly one of `{ids: [1 to 1,000]}`, `{upTo: id}` and `{all: true}`.
+    /// Repeated ids count once.
     ///
     /// # Errors
     /// Every fault, each with its pointer.
