@@ -52,7 +52,7 @@ pub(crate) struct Node {
 pub(crate) async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
     match &settings.database {
         Database::Sqlite(file) => {
-            SqliteStore::open(file).await.with_context(|| format!("opening {}", file.display()))
+            Ok(SqliteStore::open(carillon_store_sqlite::Settings::new(file)).await.context("DATABASE_URL")?)
         }
         // Settings refuse it until its store comes.
         Database::Postgres => anyhow::bail!("DATABASE_URL: this build has no PostgreSQL store yet"),

@@ -41,11 +41,9 @@ pub(crate) enum LogFormat {
 /// `sqlite://FILE` or `postgres://…`.
 pub(super) fn database(text: &str) -> Result<Database, String> {
     match text.split_once("://") {
-        Some(("sqlite", "")) => Err("names no file: write sqlite://FILE".to_owned()),
-        Some(("sqlite", file)) if file.contains(['?', '#']) => {
-            Err("takes no parameters: write sqlite://FILE".to_owned())
-        }
-        Some(("sqlite", file)) => Ok(Database::Sqlite(file.into())),
+        Some(("sqlite", _)) => (carillon_store_sqlite::Settings::from_url(text))
+            .map(|store| Database::Sqlite(store.path))
+            .map_err(|fault| fault.to_string()),
         Some(("postgres" | "postgresql", _)) => host_of(text).map(|()| Database::Postgres),
         _ => Err("must begin with sqlite:// or postgres://".to_owned()),
     }

@@ -180,8 +180,8 @@ fn addresses_names_and_filters_are_checked() {
     refused("SOCKET_HOST", " ", "empty");
     refused("NODE_ID", "Node_1", "a-z");
     refused("NODE_ID", "a2345678901234567", "1 to 16");
-    refused("DATABASE_URL", "sqlite://", "no file");
-    refused("DATABASE_URL", "sqlite://a.db?mode=rw", "no parameters");
+    refused("DATABASE_URL", "sqlite://", "must name a file");
+    refused("DATABASE_URL", "sqlite://a.db?mode=rw", "takes no parameters");
     refused("DATABASE_URL", "mysql://h/d", "sqlite:// or postgres://");
     refused("DATABASE_URL", "postgres://u:hunter2@", "");
     refused("RUST_LOG", "a=b=c", "log filter");
