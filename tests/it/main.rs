@@ -1,1 +1,14 @@
+//! The real binary, driven with the official client and over HTTP as its users do.
 
+mod auth;
+mod durability;
+mod history;
+mod idempotency;
+mod inbox;
+mod limits;
+mod marks;
+mod origins;
+mod refusals;
+mod routing;
+mod slow_reader;
+mod transports;
