@@ -141,7 +141,7 @@ async fn a_client_that_answers_no_ping_is_closed_and_one_that_does_stays() {
     let deaf = Light::connect(clinic.node.address(), &ben().token(), None).await.unwrap();
     let last_words =
         tokio::time::timeout(carillon_tests::PATIENCE, deaf.hear_without_answering()).await.unwrap();
-    assert!(last_words.iter().any(|text| text == "2"), "it was never pinged: {last_words:?}");
+    assert!(last_words.iter().any(|text| text.as_str() == "2"), "it was never pinged: {last_words:?}");
     clinic.hears_nothing([&mut good]).await;
 }
 

@@ -1,5 +1,7 @@
 //! The real binary, driven with the official client and over HTTP as its users do.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it is")]
+
 mod auth;
 mod durability;
 mod history;

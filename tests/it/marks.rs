@@ -108,7 +108,7 @@ async fn marks_over_http_are_told_to_every_tab() {
     ];
     for (call, event, payload) in told {
         assert_eq!(call.send().await.status, 200, "{payload}");
-        assert_eq!(one.hears(event).await, [payload.clone()]);
+        assert_eq!(one.hears(event).await, std::slice::from_ref(&payload));
         assert_eq!(two.hears(event).await, [payload]);
     }
     clinic.hears_nothing([&mut one, &mut two, &mut ben]).await;

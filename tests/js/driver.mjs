@@ -24,7 +24,9 @@ const commands = {
     sockets.set(client, socket);
     socket.on("connect", () => {
       const transport = socket.io.engine.transport.name;
-      report({ client, kind: "connect", sid: socket.id, recovered: socket.recovered, transport });
+      // Undefined where the server does not recover.
+      const recovered = socket.recovered === true;
+      report({ client, kind: "connect", sid: socket.id, recovered, transport });
     });
     socket.on("connect_error", ({ message, data, description }) => {
       // `description` is the HTTP status where the transport failed.

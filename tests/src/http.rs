@@ -22,13 +22,11 @@ impl Http {
     }
 
     /// A GET of `path`.
-    #[must_use]
     pub fn get(&self, path: &str) -> Call {
         self.call("GET", path)
     }
 
     /// A POST of a JSON body.
-    #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Call {
         self.call("POST", path).json(body)
     }
@@ -37,7 +35,6 @@ impl Http {
     ///
     /// # Panics
     /// When `method` is no method.
-    #[must_use]
     pub fn call(&self, method: &str, path: &str) -> Call {
         let Ok(method) = Method::from_bytes(method.as_bytes()) else { panic!("{method:?} is no method") };
         Call(self.client.request(method, format!("{}{path}", self.url)))
@@ -127,7 +124,6 @@ impl Answer {
     ///
     /// # Panics
     /// When the status is another.
-    #[must_use]
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);

@@ -29,7 +29,13 @@ impl User {
     /// A token that is good for an hour.
     #[must_use]
     pub fn token(&self) -> String {
-        sign(&self.claims(3600), JWT_SECRET)
+        self.token_signed_with(JWT_SECRET)
+    }
+
+    /// A token that is good for an hour at a gateway with another secret than the tests'.
+    #[must_use]
+    pub fn token_signed_with(&self, secret: &str) -> String {
+        sign(&self.claims(3600), secret)
     }
 
     /// A token that ended an hour ago.
