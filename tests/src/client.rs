@@ -192,6 +192,8 @@ pub struct Client {
     pub user: User,
     number: u64,
     driver: Arc<Driver>,
+    /// What it was last on.
+    transport: String,
     life: mpsc::Receiver<Life>,
     events: mpsc::Receiver<Event>,
 }
@@ -207,7 +209,14 @@ impl Client {
         let url = format!("{url}{}", connect.namespace);
         let options = &connect.options;
         driver.tell(&json!({"cmd": "connect", "client": number, "url": url, "options": options})).await;
-        Self { user: connect.user, number, driver: Arc::clone(driver), life, events }
+        Self {
+            user: connect.user,
+            number,
+            driver: Arc::clone(driver),
+            transport: String::new(),
+            life,
+            events,
+        }
     }
 
     /// What next befalls the connection.
@@ -221,6 +230,9 @@ impl Client {
             let Ok(Some(life)) = timeout(PATIENCE, self.life.recv()).await else {
                 panic!("{at}: nothing became of {}'s connection", self.user.id)
             };
+            if let Life::Connect { transport, .. } | Life::Upgrade { transport } = &life {
+                self.transport.clone_from(transport);
+            }
             life
         }
     }
@@ -273,14 +285,19 @@ impl Client {
         }
     }
 
-    /// That it moves to a WebSocket.
+    /// That it is on a WebSocket, or moves to one. The client may do so before its CONNECT is answered.
     ///
     /// # Panics
-    /// When anything else comes first.
+    /// When anything else befalls it.
     #[track_caller]
     pub fn upgraded(&mut self) -> impl Future<Output = ()> {
-        let (at, life) = (Location::caller(), self.life());
-        async move { assert_eq!(life.await, Life::Upgrade { transport: "websocket".into() }, "{at}") }
+        let at = Location::caller();
+        async move {
+            while self.transport != "websocket" {
+                let life = self.life().await;
+                assert!(matches!(life, Life::Upgrade { .. }), "{at}: expected an upgrade, but {life:?}");
+            }
+        }
     }
 
     /// That the next event is `name`: its arguments.
