@@ -1,7 +1,9 @@
-//! The real binary, driven with the official client and over HTTP as its users do.
+//! The tests that drive the real binary, with the official client and over HTTP as its users do, and those of the
+//! workspace itself.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it is")]
 
+mod arrows;
 mod auth;
 mod durability;
 mod history;

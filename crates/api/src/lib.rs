@@ -1,1 +1,183 @@
-//! Placeholder.
+//! Carillon's HTTP API: publishing, each user's inbox, health.
+//!
+//! Handlers are thin: who asks (`caller`), may they now (`limits`), what do they say (`body`, parsed by the
+//! domain), one call of a use case, and the answer. Every answer passes through `envelope`, which gives it a
+//! request id and turns what went wrong (`problem`, RFC 9457) into JSON. Nothing here knows a store or a
+//! socket.
+//!
+//! | route | handler |
+//! | --- | --- |
+//! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
+//! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET /healthz`, `/readyz` | `health` |
+//!
+//! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
+//! 404.
+
+mod body;
+mod caller;
+mod envelope;
+mod health;
+mod idempotency;
+mod inbox;
+mod limits;
+mod problem;
+mod publish;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::middleware::from_fn;
+use actix_web::rt::time::{Instant, timeout};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
+use carillon_domain::ports::{Clock, Log};
+use carillon_domain::{Admission, Publisher, Reader};
+
+pub use caller::{BadPublishKeys, PublishKeys};
+
+use envelope::envelope;
+use limits::Limits;
+use problem::Problem;
+
+/// What an operator decides about the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Who may publish besides admins (`PUBLISH_KEYS`).
+    pub publish_keys: PublishKeys,
+    /// Publishes a second for each key or admin (`PUBLISH_RATE`).
+    pub publish_rate: NonZeroU32,
+    /// How many of them may come at once (`PUBLISH_BURST`).
+    pub publish_burst: NonZeroU32,
+    /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so
+    /// it stays below that.
+    pub answer_within: Duration,
+}
+
+impl Default for ApiSettings {
+    /// No keys, 2,000 publishes a second in bursts of 4,000, answers within 4 s.
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            publish_keys: PublishKeys::default(),
+            publish_rate: number(2_000),
+            publish_burst: number(4_000),
+            answer_within: Duration::from_secs(4),
+        }
+    }
+}
+
+/// What the API works with.
+pub struct ApiParts {
+    /// Accepts publishes; its appender must run.
+    pub publisher: Arc<Publisher>,
+    /// Lists, counts and marks.
+    pub reader: Reader,
+    /// Knows whom a token speaks for.
+    pub admission: Admission,
+    /// Asked for its head by `/readyz`.
+    pub log: Arc<dyn Log>,
+    /// What `expiresAt` is compared with.
+    pub clock: Arc<dyn Clock>,
+    /// Set once the gateway is going down: `/readyz` then says so.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// The HTTP API, ready to be mounted in any number of actix apps. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    state: Arc<State>,
+}
+
+pub(crate) struct State {
+    keys: PublishKeys,
+    limits: Limits,
+    answer_within: Duration,
+    parts: ApiParts,
+}
+
+impl State {
+    /// Waits for a use case, but not for ever: a store that hangs is a store that is away.
+    async fn within<T, E: Into<Problem>>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem> {
+        by(self.deadline(), step).await
+    }
+
+    /// When a request that begins to wait now gives up.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.answer_within
+    }
+}
+
+/// Waits for a use case until `deadline`.
+async fn by<T, E: Into<Problem>>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<T, Problem> {
+    match timeout(deadline.saturating_duration_since(Instant::now()), step).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(elapsed) => Err(Problem::unavailable("The store did not answer in time.").because(elapsed)),
+    }
+}
+
+impl Api {
+    /// An API over these parts.
+    #[must_use]
+    pub fn new(settings: ApiSettings, parts: ApiParts) -> Self {
+        let limits = Limits::new(settings.publish_rate, settings.publish_burst);
+        let ApiSettings { publish_keys: keys, answer_within, .. } = settings;
+        Self { state: Arc::new(State { keys, limits, answer_within, parts }) }
+    }
+
+    /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path
+    /// below that is mounted before it.
+    pub fn configure(&self) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+        let state = web::Data::from(Arc::clone(&self.state));
+        move |app| {
+            app.app_data(state)
+                .service(resource("/healthz", "GET, HEAD", [get(health::alive)]).wrap(from_fn(envelope)))
+                .service(resource("/readyz", "GET, HEAD", [get(health::ready)]).wrap(from_fn(envelope)))
+                .service(api());
+        }
+    }
+}
+
+fn api() -> impl HttpServiceFactory {
+    web::scope("/api")
+        .wrap(from_fn(envelope))
+        .service(resource("/v1/events", "POST", [web::post().to(publish::event)]))
+        .service(resource(
+            "/v1/notifications",
+            "GET, HEAD, POST",
+            [get(inbox::list), web::post().to(publish::notification)],
+        ))
+        .service(resource("/v1/notifications/batch", "POST", [web::post().to(publish::batch)]))
+        .service(resource("/v1/notifications/unread-count", "GET, HEAD", [get(inbox::unread)]))
+        .service(resource("/v1/notifications/read", "POST", [web::post().to(inbox::read)]))
+        .service(resource(
+            "/v1/notifications/{id}",
+            "GET, HEAD, PATCH",
+            [get(inbox::show), web::patch().to(inbox::change)],
+        ))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
+}
+
+/// A resource that names its methods to whoever tries another.
+fn resource<const N: usize>(path: &str, allow: &'static str, routes: [Route; N]) -> Resource {
+    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(
+        move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) },
+    ))
+}
+
+fn get<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler)
+}

@@ -11,6 +11,8 @@ use crate::{
     Data, EventName, Faults, Kind, Notification, NotificationId, Priority, Room, Route, Timestamp, UserId,
 };
 
+mod batch;
+
 /// The most rooms one publish may name.
 pub const MAX_ROOMS: usize = 20;
 const MAX_TITLE: usize = 200;

@@ -6,6 +6,8 @@ use serde::{Serialize, Serializer};
 
 use crate::{Notification, NotificationId, Position, Room, Timestamp, UserId};
 
+mod request;
+
 /// Beyond this, unread is not counted further: it is shown as `9+` anyway, and counting must not cost more for a
 /// neglected inbox than for a kept one.
 pub const UNREAD_BOUND: u32 = 1_000;

@@ -38,6 +38,8 @@ mod principal;
 mod publisher;
 mod reader;
 mod room;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal};

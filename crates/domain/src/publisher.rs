@@ -213,3 +213,6 @@ impl Appender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

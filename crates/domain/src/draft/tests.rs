@@ -157,3 +157,22 @@ fn an_end_lies_in_the_future() {
     assert!(end("2026-02-30T00:00:00Z").is_err());
     assert!(end("tomorrow").is_err());
 }
+
+#[test]
+fn a_faulty_item_does_not_spoil_its_batch() {
+    let good = json!({"to": ["user:1"], "type": "NEWS", "title": "t", "message": "m"});
+    let body = json!({"items": [good, {"to": []}, good]});
+    let items = Draft::parse_batch(body, now()).unwrap();
+    assert_eq!(items.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(pointers(items[1].as_ref().unwrap_err()), ["/to", "/type", "/title", "/message"]);
+    for (bad, pointer) in [
+        (json!({}), "/items"),
+        (json!({"items": []}), "/items"),
+        (json!({"items": good}), "/items"),
+        (json!({"items": vec![0; Draft::MAX_BATCH + 1]}), "/items"),
+        (json!({"items": [good], "to": ["all"]}), "/to"),
+        (json!([good]), ""),
+    ] {
+        assert_eq!(pointers(&Draft::parse_batch(bad, now()).unwrap_err()), [pointer]);
+    }
+}

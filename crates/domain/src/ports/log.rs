@@ -53,7 +53,7 @@ pub trait Log: Send + Sync {
         now: Timestamp,
     ) -> Result<Page, PortError>;
 
-    /// Deletes what is too old, at most a bounded number of rows a call; [`Head::trimmed`] moves up with the rows.
+    /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call; [`Head::trimmed`] moves up with the rows.
     /// Returns whether there is more to delete.
     ///
     /// # Errors
@@ -112,6 +112,11 @@ pub struct Stored {
 pub struct Trim {
     /// Rows created before this go, and with them what their readers marked.
     pub rows_before: Timestamp,
-    /// Idempotency keys used before this are forgotten.
+    /// Idempotency keys used before this are forgotten; a key goes with its rows at the latest.
     pub keys_before: Timestamp,
+}
+
+impl Trim {
+    /// The most rows one call deletes: it must not keep appends waiting for long.
+    pub const MAX_ROWS: u32 = 1_000;
 }

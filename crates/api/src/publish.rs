@@ -1,0 +1,184 @@
+//! Publishing: one event, one notification, or a batch of them. Answered only after the commit.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use carillon_domain::ports::Stored;
+use carillon_domain::{Draft, EventId, Faults, IdempotencyKey, NotificationId, Published, Room, Timestamp};
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::envelope::RequestId;
+use crate::problem::{Code, Problem};
+use crate::{State, body, by, idempotency};
+
+/// How many of one batch's items wait for the store at once, so that a few batches do not fill the
+/// publisher's queue.
+const IN_FLIGHT: usize = 256;
+
+/// `POST /api/v1/events`
+pub(crate) async fn event(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    one(&api, &request, payload, "/api/v1/events", |body, _now| Draft::parse_event(body)).await
+}
+
+/// `POST /api/v1/notifications`
+pub(crate) async fn notification(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    one(&api, &request, payload, "/api/v1/notifications", Draft::parse_notification).await
+}
+
+async fn one(
+    api: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    route: &str,
+    parse: impl FnOnce(Value, Timestamp) -> Result<Draft, Faults>,
+) -> Result<HttpResponse, Problem> {
+    let caller = api.publisher(request.headers())?;
+    let allowance = api.limits.enter(&caller)?;
+    let key = idempotency::key(request.headers())?;
+    let bytes = body::read(request, payload, body::ONE_PUBLISH).await?;
+    let draft = parse(body::json(&bytes)?, api.parts.clock.now())?;
+    let key = key.map(|key| idempotency::bind(key, caller, route, &bytes));
+    let published = api.within(api.parts.publisher.publish(&draft, key)).await?;
+    let mut answer = HttpResponse::Created();
+    allowance.write(&mut answer);
+    if published.replayed {
+        answer.insert_header((idempotency::REPLAYED, "true"));
+    }
+    Ok(answer.json(Kept::new(&published.stored)))
+}
+
+/// `POST /api/v1/notifications/batch`: 207 with `{results: […]}`, one for each item and in their order.
+///
+/// A result is `{status: 201, eventId, notifications}`, or a problem without request id whose `errors` point
+/// into the item: `{status: 422, type, title, detail, code, errors?}`, or the same with 503 for an item that
+/// is to be sent again. When nothing at all was kept because the store is away, the answer as a whole is 503.
+/// A key that was used for another batch makes it 422 as a whole.
+pub(crate) async fn batch(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let caller = api.publisher(request.headers())?;
+    let entered = api.limits.enter(&caller)?;
+    let key = idempotency::key(request.headers())?;
+    let bytes = body::read(&request, payload, body::BATCH).await?;
+    let drafts = Draft::parse_batch(body::json(&bytes)?, api.parts.clock.now())?;
+    let allowance = api.limits.batch(&caller, drafts.len(), entered)?;
+    let key = key.map(|key| idempotency::bind(key, caller, "/api/v1/notifications/batch", &bytes));
+    let outcomes = publish_all(&api, drafts, key.as_ref()).await?;
+
+    let mut away = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.as_ref().err())
+        .filter(|p| p.code() == Code::Unavailable);
+    if let Some(away) = away.next() {
+        if outcomes.iter().all(Result::is_err) {
+            return Err(away.clone());
+        }
+        // Items fail together and for one reason: the first speaks for all.
+        if let Some(id) = request.extensions().get::<RequestId>() {
+            away.log(id.as_str());
+        }
+    }
+    let is_replay = |outcome: &Outcome| match outcome {
+        Ok(published) => published.replayed,
+        Err(problem) => problem.code() == Code::Validation,
+    };
+    let mut answer = HttpResponse::build(StatusCode::MULTI_STATUS);
+    allowance.write(&mut answer);
+    if outcomes.iter().any(Result::is_ok) && outcomes.iter().all(is_replay) {
+        answer.insert_header((idempotency::REPLAYED, "true"));
+    }
+    Ok(answer.json(Results { results: outcomes.iter().map(item_result).collect() }))
+}
+
+type Outcome = Result<Published, Problem>;
+
+/// Publishes what can be published, in order, and answers for each item.
+async fn publish_all(
+    api: &State,
+    drafts: Vec<Result<Draft, Faults>>,
+    key: Option<&IdempotencyKey>,
+) -> Result<Vec<Outcome>, Problem> {
+    let deadline = api.deadline();
+    let publish = |(i, draft): (usize, Result<Draft, Faults>)| async move {
+        let draft = draft?;
+        let key = key.map(|key| idempotency::item(key, i));
+        by(deadline, api.parts.publisher.publish(&draft, key)).await
+    };
+    let mut outcomes = Vec::with_capacity(drafts.len());
+    let mut items = drafts.into_iter().enumerate();
+    if key.is_some() {
+        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here,
+        // before items that the other batch did not have are published under it.
+        for item in items.by_ref() {
+            let is_good = item.1.is_ok();
+            let outcome = publish(item).await;
+            if matches!(&outcome, Err(problem) if problem.code() == Code::IdempotencyMismatch) {
+                return outcome.map(|_| outcomes);
+            }
+            outcomes.push(outcome);
+            if is_good {
+                break;
+            }
+        }
+    }
+    let rest: Vec<_> = stream::iter(items.map(publish)).buffered(IN_FLIGHT).collect().await;
+    outcomes.extend(rest);
+    Ok(outcomes)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept<'a> {
+    event_id: EventId,
+    notifications: Vec<Place<'a>>,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    id: NotificationId,
+    room: &'a Room,
+}
+
+impl<'a> Kept<'a> {
+    fn new(stored: &'a Stored) -> Self {
+        let notifications = stored.notifications.iter().map(|(id, room)| Place { id: *id, room }).collect();
+        Self { event_id: stored.event_id, notifications }
+    }
+}
+
+#[derive(Serialize)]
+struct Results<T> {
+    results: Vec<T>,
+}
+
+/// What became of one item of a batch.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ItemResult<'a, P> {
+    Kept {
+        status: u16,
+        #[serde(flatten)]
+        kept: Kept<'a>,
+    },
+    Problem(P),
+}
+
+fn item_result(outcome: &Outcome) -> ItemResult<'_, impl Serialize> {
+    match outcome {
+        Ok(published) => {
+            ItemResult::Kept { status: StatusCode::CREATED.as_u16(), kept: Kept::new(&published.stored) }
+        }
+        Err(problem) => ItemResult::Problem(problem.body(None)),
+    }
+}

@@ -1,0 +1,260 @@
+//! The API on a desk: its parts, a way to call it, and a store that fails when told to.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{App, rt};
+use async_trait::async_trait;
+use carillon_api::{Api, ApiParts, ApiSettings};
+use carillon_domain::ports::{
+    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, PortError, Publish, Trim,
+};
+use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
+use carillon_domain::{
+    Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
+    NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
+};
+use serde_json::{Value, json};
+
+pub(crate) const KEY: &str = "a-key-of-24-characters-or-more";
+pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
+
+pub(crate) struct Desk {
+    pub(crate) log: MemoryLog,
+    pub(crate) mood: Arc<Mood>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) publisher: Arc<Publisher>,
+    api: Api,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self::with(&ApiSettings::default())
+    }
+
+    /// One whose store never answers and is not waited for.
+    pub(crate) fn hanging() -> Self {
+        let desk =
+            Self::with(&ApiSettings { answer_within: Duration::from_millis(1), ..ApiSettings::default() });
+        desk.mood.hangs.store(true, Ordering::SeqCst);
+        desk
+    }
+
+    pub(crate) fn limited(rate: u32, burst: u32) -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap();
+        let (publish_rate, publish_burst) = (number(rate), number(burst));
+        Self::with(&ApiSettings { publish_rate, publish_burst, ..ApiSettings::default() })
+    }
+
+    fn with(settings: &ApiSettings) -> Self {
+        let publish_keys = format!("booking:{KEY},billing:{OTHER_KEY}").parse().unwrap();
+        let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
+        let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
+        let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });
+        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock::default());
+        let (publisher, appender) = Publisher::new(
+            Arc::clone(&moody_log),
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
+            Arc::new(CountingIds::new()),
+            AppendLimits::default(),
+        );
+        rt::spawn(appender.run());
+        let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
+        let parts = ApiParts {
+            publisher: Arc::clone(&publisher),
+            reader: Reader::new(moody_inbox, fanout, Arc::clone(&clock)),
+            admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
+            log: moody_log,
+            clock,
+            draining: Arc::clone(&draining),
+        };
+        let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
+        Self { log, mood, draining, publisher, api }
+    }
+
+    pub(crate) async fn call(&self, request: TestRequest) -> Answer {
+        self.send(request, true).await
+    }
+
+    /// Sends a request, with its `Content-Length` or without.
+    pub(crate) async fn send(&self, request: TestRequest, announced: bool) -> Answer {
+        let mut request = request.to_request();
+        if !announced {
+            request.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        let app = init_service(App::new().configure(self.api.configure())).await;
+        let answer = call_service(&app, request).await;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = read_body(answer).await;
+        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+    }
+
+    /// Publishes to rooms and returns the ids of the notifications.
+    pub(crate) async fn publish(&self, rooms: &[&str]) -> Vec<String> {
+        let answer = self.call(post("/api/v1/notifications", KEY).set_json(notification(rooms))).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        let places = answer.body["notifications"].as_array().unwrap();
+        places.iter().map(|place| place["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How many rows the log holds.
+    pub(crate) async fn rows(&self) -> u64 {
+        self.log.head().await.unwrap().position.get()
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("")
+    }
+
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().into_iter().flatten();
+        errors.map(|error| error["pointer"].as_str().unwrap()).collect()
+    }
+}
+
+pub(crate) fn get(uri: &str, token: &str) -> TestRequest {
+    TestRequest::get().uri(uri).insert_header(("Authorization", format!("Bearer {token}")))
+}
+
+pub(crate) fn post(uri: &str, token: &str) -> TestRequest {
+    TestRequest::post().uri(uri).insert_header(("Authorization", format!("Bearer {token}")))
+}
+
+pub(crate) fn notification(rooms: &[&str]) -> Value {
+    json!({"to": rooms, "type": "NEWS", "title": "t", "message": "m"})
+}
+
+/// Tokens of the form `ROLE.ID`; `expired` was one.
+struct Tokens;
+
+impl Authenticate for Tokens {
+    fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
+        if token == "expired" {
+            return Err(AuthError::Expired);
+        }
+        let invalid = AuthError::Invalid { reason: "not ROLE.ID" };
+        let (role, id) = token.split_once('.').ok_or(invalid)?;
+        let (role, id) = (role.parse().map_err(|_| invalid)?, id.parse().map_err(|_| invalid)?);
+        Ok(Principal::new(id, None, role, None, now.saturating_add(Duration::from_secs(60))))
+    }
+}
+
+/// How the stores behave.
+pub(crate) struct Mood {
+    /// Appends that still work; further ones and all else fail once it is 0.
+    pub(crate) works_for: AtomicU32,
+    /// Whether they never answer.
+    pub(crate) hangs: AtomicBool,
+}
+
+impl Default for Mood {
+    fn default() -> Self {
+        Self { works_for: AtomicU32::new(u32::MAX), hangs: AtomicBool::new(false) }
+    }
+}
+
+impl Mood {
+    pub(crate) fn fail_after(&self, appends: u32) {
+        self.works_for.store(appends, Ordering::SeqCst);
+    }
+
+    async fn check(&self) -> Result<(), PortError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.works_for.load(Ordering::SeqCst) == 0 {
+            return Err(PortError::Unavailable { port: "store", source: "it is away".into() });
+        }
+        Ok(())
+    }
+}
+
+struct Moody<T> {
+    inner: T,
+    mood: Arc<Mood>,
+}
+
+#[async_trait]
+impl Log for Moody<MemoryLog> {
+    async fn append(&self, batch: &[Publish]) -> Result<Appended, PortError> {
+        self.mood.check().await?;
+        self.mood.works_for.fetch_sub(1, Ordering::SeqCst);
+        self.inner.append(batch).await
+    }
+
+    async fn head(&self) -> Result<Head, PortError> {
+        self.mood.check().await?;
+        self.inner.head().await
+    }
+
+    async fn read(&self, after: Position, limit: u32) -> Result<Page, PortError> {
+        self.inner.read(after, limit).await
+    }
+
+    async fn replay(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        up_to: Position,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page, PortError> {
+        self.inner.replay(rooms, after, up_to, limit, now).await
+    }
+
+    async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
+        self.inner.trim(trim).await
+    }
+}
+
+#[async_trait]
+impl Inbox for Moody<MemoryInbox> {
+    async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError> {
+        self.mood.check().await?;
+        self.inner.enter(principal).await
+    }
+
+    async fn list(
+        &self,
+        who: &Entitled,
+        query: ListQuery,
+        now: Timestamp,
+    ) -> Result<Option<Listing>, PortError> {
+        self.inner.list(who, query, now).await
+    }
+
+    async fn get(
+        &self,
+        who: &Entitled,
+        id: NotificationId,
+        now: Timestamp,
+    ) -> Result<Option<InboxItem>, PortError> {
+        self.inner.get(who, id, now).await
+    }
+
+    async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError> {
+        self.inner.unread(who, up_to, now).await
+    }
+
+    async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
+        self.inner.mark(who, mark, now).await
+    }
+}

@@ -1,0 +1,10 @@
+//! The API as its callers meet it, over memory adapters that can be told to fail.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod batch;
+mod credentials;
+mod desk;
+mod health;
+mod inbox;
+mod publish;
+mod shape;

@@ -1,0 +1,216 @@
+//! One node, put together: settings to ports, ports to use cases, use cases to the two edges, and its life from start
+//! to drain.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use carillon_api::{Api, ApiParts, ApiSettings};
+use carillon_auth_jwt::Verifier;
+use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
+use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
+use carillon_gateway::{Backend, Gateway, GatewaySettings};
+use carillon_store_sqlite::SqliteStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::ambient::{RandomIds, SystemClock};
+use crate::settings::{Database, Settings};
+
+/// How long a request may take to send its headers (FAULTS.md H15).
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long requests under way may take to end once the drain is over.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often old rows are deleted.
+const TRIM_EVERY: Duration = Duration::from_secs(3_600);
+/// How long an idempotency key is remembered (contract §5).
+const KEYS_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// What `demo` adds to a node: more routes.
+pub(crate) type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// A node that listens.
+pub(crate) struct Node {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    server: Server,
+    gateway: Arc<Gateway>,
+    publisher: Arc<Publisher>,
+    draining: Arc<AtomicBool>,
+    appender: JoinHandle<()>,
+}
+
+/// Brings the database up to this version.
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
+    match &settings.database {
+        Database::Sqlite(file) => {
+            SqliteStore::open(file).await.with_context(|| format!("opening {}", file.display()))
+        }
+        // Settings refuse it until its store comes.
+        Database::Postgres => anyhow::bail!("DATABASE_URL: this build has no PostgreSQL store yet"),
+    }
+}
+
+impl Node {
+    /// Puts a node together and listens. `extra` mounts routes beside the node's own.
+    pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
+        let store = Arc::new(open(settings).await?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+        let log: Arc<dyn Log> = Arc::clone(&store) as _;
+        let jwt = settings.jwt().context("no source of keys is set")?;
+        let admission = Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock));
+        let reader = Reader::new(store, Arc::clone(&fanout), Arc::clone(&clock));
+        let (publisher, appender) = Publisher::new(
+            Arc::clone(&log),
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
+            Arc::new(RandomIds),
+            AppendLimits::default(),
+        );
+        let publisher = Arc::new(publisher);
+        let draining = Arc::new(AtomicBool::new(false));
+        let api = Api::new(
+            api_settings(settings),
+            ApiParts {
+                publisher: Arc::clone(&publisher),
+                reader: reader.clone(),
+                admission: admission.clone(),
+                log: Arc::clone(&log),
+                clock: Arc::clone(&clock),
+                draining: Arc::clone(&draining),
+            },
+        );
+        let backend = Backend { admission, reader, log: Arc::clone(&log), fanout, clock: Arc::clone(&clock) };
+        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
+        let appender = tokio::spawn(appender.run());
+        tokio::spawn(feed);
+        tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
+        let (server, address) = listen(settings, Arc::clone(&gateway), api, extra)?;
+        Ok(Self { address, server, gateway, publisher, draining, appender })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
+    /// ended, everything that waits to be kept kept. A second signal ends the wait.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        writeln!(std::io::stdout(), "listening on http://{}", self.address).context("writing to stdout")?;
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let handle = self.server.handle();
+        let mut server = tokio::spawn(self.server);
+        tokio::select! {
+            ended = &mut server => return Ok(ended??),
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::info!(connections = self.gateway.connections(), "draining");
+        self.draining.store(true, Ordering::Release);
+        let drained = async {
+            self.gateway.drain().await;
+            handle.stop(true).await;
+            self.publisher.close();
+            self.appender.await
+        };
+        tokio::select! {
+            ended = drained => ended.context("the appender failed")?,
+            _ = term.recv() => anyhow::bail!("stopped before the drain was over"),
+            _ = int.recv() => anyhow::bail!("stopped before the drain was over"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn listen(
+    settings: &Settings,
+    gateway: Arc<Gateway>,
+    api: Api,
+    extra: Option<Extra>,
+) -> anyhow::Result<(Server, SocketAddr)> {
+    let gateway = web::Data::from(gateway);
+    let server = HttpServer::new(move || {
+        let extra = extra.clone();
+        App::new()
+            .app_data(gateway.clone())
+            .wrap(from_fn(carillon_gateway::guard))
+            .configure(carillon_gateway::configure)
+            .configure(|app| {
+                if let Some(extra) = &extra {
+                    extra(app);
+                }
+            })
+            .configure(api.configure())
+            .configure(carillon_web::configure)
+    })
+    // A long poll that its client abandoned is noticed at once only so (PROTOCOL.md §1.4).
+    .h1_allow_half_closed(false)
+    .client_request_timeout(HEADERS_WITHIN)
+    .shutdown_timeout(STOP_WITHIN.as_secs())
+    .disable_signals();
+    let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
+    let server = server.bind((host, port)).with_context(|| format!("listening on {host}:{port}"))?;
+    let address = server.addrs().first().copied().context("no address to listen on")?;
+    Ok((server.run(), address))
+}
+
+fn api_settings(settings: &Settings) -> ApiSettings {
+    ApiSettings {
+        publish_keys: settings.publish_keys.iter().map(|key| (key.name.clone(), key.key.clone())).collect(),
+        publish_rate: at_least_one(settings.publish_rate),
+        publish_burst: at_least_one(settings.publish_burst),
+        ..ApiSettings::default()
+    }
+}
+
+fn gateway_settings(settings: &Settings) -> GatewaySettings {
+    GatewaySettings {
+        protocol: carillon_gateway::Protocol {
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
+            connect_timeout: settings.connect_timeout,
+            upgrade_timeout: settings.upgrade_timeout,
+            max_payload: settings.max_payload_bytes,
+            ..Default::default()
+        },
+        node_id: settings.node_id.clone(),
+        allowed_origins: settings.frontend_origins.clone(),
+        max_connections: settings.max_connections,
+        max_connections_per_user: settings.max_connections_per_user,
+        event_rate: at_least_one(settings.event_rate),
+        event_burst: at_least_one(settings.event_burst),
+        mailbox_bytes: settings.mailbox_bytes,
+        drain: settings.drain,
+    }
+}
+
+/// Settings refuse 0.
+fn at_least_one(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
+}
+
+/// Deletes what is too old, for as long as the process lives.
+async fn trim(log: Arc<dyn Log>, clock: Arc<dyn Clock>, retention: Duration) {
+    let mut hours = tokio::time::interval(TRIM_EVERY);
+    loop {
+        hours.tick().await;
+        let now = clock.now();
+        let trim =
+            Trim { rows_before: now.saturating_sub(retention), keys_before: now.saturating_sub(KEYS_FOR) };
+        loop {
+            match log.trim(trim).await {
+                Ok(true) => tokio::task::yield_now().await,
+                Ok(false) => break,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "old rows could not be deleted; trying again in an hour");
+                    break;
+                }
+            }
+        }
+    }
+}

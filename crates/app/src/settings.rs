@@ -1,0 +1,297 @@
+//! The settings: read from three layers, checked all at once, typed from then on.
+//!
+//! `carillon.default.toml` is the reference for names, defaults and meanings; this file says which values are allowed. A
+//! process starts with a [`Settings`] or tells every fault, one a line, and ends with exit code 2.
+
+mod forms;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use carillon_auth_jwt::{JwtConfig, KeySource};
+use secrecy::SecretString;
+use serde::{Serialize, Serializer};
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use forms::{Database, LogFormat, PublishKey};
+pub(crate) use read::Faults;
+use read::Reader;
+
+const DEFAULTS: &str = include_str!("carillon.default.toml");
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// A mailbox must hold the largest notification (16 KiB of data, 2,200 characters escaped, the rest) with room to spare.
+const MIN_MAILBOX: usize = 65_536;
+
+/// Whether the caller can do without a key to check tokens by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tokens {
+    /// No source of keys is a fault: `serve`.
+    Required,
+    /// The demo makes its own secret; `config` and `migrate` need none.
+    Optional,
+}
+
+/// Everything that can be set. Serialized, it is a settings file with the secrets redacted.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) socket_host: String,
+    /// 0: any free port.
+    pub(crate) socket_port: u16,
+    pub(crate) metrics_port: Option<u16>,
+    #[serde(rename = "database_url")]
+    pub(crate) database: Database,
+    /// 1 to 16 of `a-z0-9-`.
+    pub(crate) node_id: String,
+    #[serde(flatten)]
+    pub(crate) jwt_source: Option<JwtSource>,
+    pub(crate) jwt_issuer: Option<String>,
+    pub(crate) jwt_audience: Option<String>,
+    #[serde(rename = "jwt_leeway_seconds", serialize_with = "seconds")]
+    pub(crate) jwt_leeway: Duration,
+    /// Origins as browsers send them, beside the gateway's own.
+    #[serde(rename = "frontend_url")]
+    pub(crate) frontend_origins: Vec<String>,
+    pub(crate) publish_keys: Vec<PublishKey>,
+    #[serde(rename = "ping_interval_ms", serialize_with = "millis")]
+    pub(crate) ping_interval: Duration,
+    #[serde(rename = "ping_timeout_ms", serialize_with = "millis")]
+    pub(crate) ping_timeout: Duration,
+    #[serde(rename = "connect_timeout_ms", serialize_with = "millis")]
+    pub(crate) connect_timeout: Duration,
+    #[serde(rename = "upgrade_timeout_ms", serialize_with = "millis")]
+    pub(crate) upgrade_timeout: Duration,
+    pub(crate) max_payload_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_user: usize,
+    /// Client events a second, per connection.
+    pub(crate) event_rate: u32,
+    pub(crate) event_burst: u32,
+    /// Publishes a second, per key.
+    pub(crate) publish_rate: u32,
+    pub(crate) publish_burst: u32,
+    pub(crate) mailbox_bytes: usize,
+    pub(crate) recovery_limit: usize,
+    pub(crate) retention_days: u32,
+    #[serde(rename = "presence_grace_ms", serialize_with = "millis")]
+    pub(crate) presence_grace: Duration,
+    #[serde(rename = "drain_seconds", serialize_with = "seconds")]
+    pub(crate) drain: Duration,
+    pub(crate) log_format: LogFormat,
+    /// A filter that parses.
+    pub(crate) rust_log: String,
+}
+
+/// The one place the keys come from. Serialized, it is the setting that names it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JwtSource {
+    /// HS256, at least 32 bytes.
+    #[serde(serialize_with = "redacted")]
+    JwtSecret(SecretString),
+    /// A public key that has been read and understood.
+    JwtPublicKeyFile(PublicKeyFile),
+}
+
+/// A PEM file and what it held at the start.
+#[derive(Debug, Clone, Serialize)]
+#[serde(into = "PathBuf")]
+pub(crate) struct PublicKeyFile {
+    path: PathBuf,
+    pem: String,
+}
+
+impl Settings {
+    /// Reads the defaults, `file` and the process's environment.
+    ///
+    /// # Errors
+    /// All that is wrong, at once.
+    pub(crate) fn load(file: Option<&Path>, tokens: Tokens) -> Result<Self, Faults> {
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+        let mut reader = Reader::new(DEFAULTS, file, environment)?;
+        let settings = Self::read(&mut reader, tokens);
+        reader.finish(settings)
+    }
+
+    fn read(from: &mut Reader, tokens: Tokens) -> Self {
+        not_yet(from);
+        let settings = Self {
+            socket_host: from.text("socket_host").unwrap_or_default(),
+            socket_port: from.number("socket_port", 0..=u16::MAX),
+            metrics_port: from.optional_number("metrics_port", 0..=u16::MAX),
+            database: from.parsed("database_url", forms::database).unwrap_or(Database::Postgres),
+            node_id: from.parsed("node_id", forms::node_id).unwrap_or_else(random_node_id),
+            jwt_source: jwt_source(from, tokens),
+            jwt_issuer: from.text("jwt_issuer"),
+            jwt_audience: from.text("jwt_audience"),
+            jwt_leeway: Duration::from_secs(from.number("jwt_leeway_seconds", 0..=600)),
+            frontend_origins: frontend_origins(from),
+            publish_keys: publish_keys(from),
+            ping_interval: Duration::from_millis(from.number("ping_interval_ms", 1..=DAY_MS)),
+            ping_timeout: Duration::from_millis(from.number("ping_timeout_ms", 1..=DAY_MS)),
+            connect_timeout: Duration::from_millis(from.number("connect_timeout_ms", 1..=DAY_MS)),
+            upgrade_timeout: Duration::from_millis(from.number("upgrade_timeout_ms", 1..=DAY_MS)),
+            max_payload_bytes: from.number("max_payload_bytes", 256..=64 << 20),
+            max_connections: from.number("max_connections", 1..=10_000_000),
+            max_connections_per_user: from.number("max_connections_per_user", 1..=10_000_000),
+            event_rate: from.number("event_rate", 1..=1_000_000),
+            event_burst: from.number("event_burst", 1..=1_000_000),
+            publish_rate: from.number("publish_rate", 1..=1_000_000),
+            publish_burst: from.number("publish_burst", 1..=1_000_000),
+            mailbox_bytes: from.number("mailbox_bytes", MIN_MAILBOX..=1 << 30),
+            recovery_limit: from.number("recovery_limit", 0..=1_000_000),
+            retention_days: from.number("retention_days", 1..=36_500),
+            presence_grace: Duration::from_millis(from.number("presence_grace_ms", 0..=DAY_MS)),
+            drain: Duration::from_secs(from.number("drain_seconds", 0..=3_600)),
+            log_format: from.parsed("log_format", forms::log_format).unwrap_or(LogFormat::Text),
+            rust_log: from.parsed("rust_log", log_filter).unwrap_or_default(),
+        };
+        settings.check_together(from);
+        settings
+    }
+
+    /// What single settings cannot tell.
+    fn check_together(&self, from: &mut Reader) {
+        if self.socket_host.trim().is_empty() {
+            from.fault("socket_host", "must not be empty");
+        }
+        if self.socket_port != 0 && self.metrics_port == Some(self.socket_port) {
+            from.fault("metrics_port", "must differ from SOCKET_PORT");
+        }
+    }
+
+    /// How tokens are checked; `None` where no source of keys is set.
+    pub(crate) fn jwt(&self) -> Option<JwtConfig> {
+        Some(JwtConfig {
+            source: self.jwt_source.as_ref()?.key_source(),
+            issuer: self.jwt_issuer.clone(),
+            audience: self.jwt_audience.clone(),
+            leeway: self.jwt_leeway,
+        })
+    }
+
+    /// These settings as a settings file, secrets redacted.
+    ///
+    /// # Errors
+    /// None that a valid `Settings` could cause.
+    pub(crate) fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+/// What the contract names and this build cannot do yet. Each line goes when its crate comes.
+fn not_yet(from: &mut Reader) {
+    const NO_REDIS: &str = "this build has no Redis fanout yet: leave it unset and run one node";
+    if from.parsed("redis_url", forms::redis).is_some() {
+        from.fault("redis_url", NO_REDIS);
+    }
+    let host = from.text("redis_host");
+    let port = from.optional_number("redis_port", 1..=u16::MAX);
+    match (host, port) {
+        (None, None) => {}
+        (Some(_), None) => from.fault("redis_port", "must be set beside REDIS_HOST"),
+        (None, Some(_)) => from.fault("redis_host", "must be set beside REDIS_PORT"),
+        (Some(_), Some(_)) if from.text("redis_url").is_some() => {
+            from.fault("redis_host", "set either REDIS_URL or REDIS_HOST and REDIS_PORT, not both");
+        }
+        (Some(_), Some(_)) => from.fault("redis_host", NO_REDIS),
+    }
+    if from.parsed("database_url", |text| Ok(forms::database(text))) == Some(Ok(Database::Postgres)) {
+        from.fault("database_url", "this build has no PostgreSQL support yet: use sqlite://FILE");
+    }
+    if from.text("jwt_jwks_file").is_some() {
+        from.fault("jwt_jwks_file", "this build reads no JWKS yet: use JWT_SECRET or JWT_PUBLIC_KEY_FILE");
+    }
+}
+
+fn jwt_source(from: &mut Reader, tokens: Tokens) -> Option<JwtSource> {
+    let secret = from.secret("jwt_secret");
+    let file = from.text("jwt_public_key_file");
+    let sources = [secret.is_some(), file.is_some(), from.text("jwt_jwks_file").is_some()];
+    match sources.into_iter().filter(|set| *set).count() {
+        0 if tokens == Tokens::Optional => return None,
+        0 => from.fault("jwt_secret", "is required (or JWT_PUBLIC_KEY_FILE): nothing else can check a token"),
+        1 => {}
+        _ => from.fault("jwt_secret", "set exactly one of JWT_SECRET, JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
+    }
+    if let Some(Err(what)) = secret.as_ref().map(|secret| KeySource::Secret(secret.clone()).check()) {
+        from.fault("jwt_secret", what.to_string());
+    }
+    let file = file.and_then(|path| {
+        PublicKeyFile::read(path.into()).map_err(|what| from.fault("jwt_public_key_file", what)).ok()
+    });
+    secret.map(JwtSource::JwtSecret).or(file.map(JwtSource::JwtPublicKeyFile))
+}
+
+fn frontend_origins(from: &mut Reader) -> Vec<String> {
+    let texts = from.list("frontend_url");
+    texts
+        .iter()
+        .filter_map(|text| forms::origin(text).map_err(|e| from.fault("frontend_url", e)).ok())
+        .collect()
+}
+
+fn publish_keys(from: &mut Reader) -> Vec<PublishKey> {
+    let mut keys: Vec<PublishKey> = Vec::new();
+    for (n, text) in from.list("publish_keys").iter().enumerate() {
+        match forms::publish_key(n + 1, text) {
+            Err(what) => from.fault("publish_keys", what),
+            Ok(PublishKey { name, .. }) if keys.iter().any(|k| k.name == name) => {
+                from.fault("publish_keys", format!("the name {name} occurs twice"));
+            }
+            Ok(key) => keys.push(key),
+        }
+    }
+    keys
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| format!("{text:?} is no log filter: {e}"))
+}
+
+fn random_node_id() -> String {
+    format!("{:08x}", rand::random::<u32>())
+}
+
+impl JwtSource {
+    fn key_source(&self) -> KeySource {
+        match self {
+            Self::JwtSecret(secret) => KeySource::Secret(secret.clone()),
+            Self::JwtPublicKeyFile(file) => KeySource::PublicKeyPem(file.pem.clone()),
+        }
+    }
+}
+
+impl PublicKeyFile {
+    fn read(path: PathBuf) -> Result<Self, String> {
+        let pem =
+            std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        KeySource::PublicKeyPem(pem.clone()).check().map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Self { path, pem })
+    }
+}
+
+impl From<PublicKeyFile> for PathBuf {
+    fn from(file: PublicKeyFile) -> Self {
+        file.path
+    }
+}
+
+fn redacted<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("[redacted]")
+}
+
+fn seconds<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(value.as_secs())
+}
+
+fn millis<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,134 @@
+//! The forms single settings take: origins, publish keys, node names, database and Redis addresses.
+//!
+//! Each parser says what is wrong in words that fit behind `NAME: `, and never repeats what may be a secret.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::{Serialize, Serializer};
+use url::Url;
+
+const MIN_PUBLISH_KEY: usize = 24;
+
+/// Where notifications are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// The embedded store, in this file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server. Refused by [`super::not_yet`] in this build.
+    Postgres,
+}
+
+/// One who may publish.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishKey {
+    /// 1 to 32 of `a-z0-9-`; what logs and rate limits call the publisher.
+    pub(crate) name: String,
+    /// At least 24 visible ASCII characters.
+    pub(crate) key: SecretString,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `sqlite://FILE` or `postgres://…`.
+pub(super) fn database(text: &str) -> Result<Database, String> {
+    match text.split_once("://") {
+        Some(("sqlite", "")) => Err("names no file: write sqlite://FILE".to_owned()),
+        Some(("sqlite", file)) if file.contains(['?', '#']) => {
+            Err("takes no parameters: write sqlite://FILE".to_owned())
+        }
+        Some(("sqlite", file)) => Ok(Database::Sqlite(file.into())),
+        Some(("postgres" | "postgresql", _)) => host_of(text).map(|()| Database::Postgres),
+        _ => Err("must begin with sqlite:// or postgres://".to_owned()),
+    }
+}
+
+/// `redis://`, `rediss://`, `redis-cluster://` or `redis-sentinel://` and a host.
+pub(super) fn redis(text: &str) -> Result<(), String> {
+    match text.split_once("://") {
+        Some(("redis" | "rediss" | "redis-cluster" | "redis-sentinel", _)) => host_of(text),
+        _ => Err("must begin with redis://, rediss://, redis-cluster:// or redis-sentinel://".to_owned()),
+    }
+}
+
+fn host_of(text: &str) -> Result<(), String> {
+    let url = Url::parse(text).map_err(|e| format!("is no URL: {e}"))?;
+    if url.host_str().is_some_and(|host| !host.is_empty()) { Ok(()) } else { Err("names no host".to_owned()) }
+}
+
+/// A node's name: 1 to 16 of `a-z0-9-`.
+pub(super) fn node_id(text: &str) -> Result<String, String> {
+    named(text, 16)
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("must be 1 to 16 of a-z, 0-9 and -, not {text:?}"))
+}
+
+/// An origin as a browser sends it: `scheme://host[:port]`, lower case, no default port, nothing after it.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is no origin: write scheme://host or scheme://host:port, http or https");
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let plain =
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    let exact = url.origin().ascii_serialization();
+    match () {
+        () if !plain => Err(wrong()),
+        () if exact == text => Ok(exact),
+        () => Err(format!("{text:?} is not what a browser sends as its origin: write {exact:?}")),
+    }
+}
+
+/// `name:key`. `place` is the entry's number in the list, since the entry itself must not be told.
+pub(super) fn publish_key(place: usize, text: &str) -> Result<PublishKey, String> {
+    let Some((name, key)) = text.split_once(':') else {
+        return Err(format!("entry {place} is not of the form name:key"));
+    };
+    if !named(name, 32) {
+        return Err(format!("the name of entry {place} must be 1 to 32 of a-z, 0-9 and -"));
+    }
+    if key.chars().count() < MIN_PUBLISH_KEY {
+        return Err(format!("the key of {name} has fewer than {MIN_PUBLISH_KEY} characters"));
+    }
+    if !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!(
+            "the key of {name} must be of visible ASCII characters, since a header carries it"
+        ));
+    }
+    Ok(PublishKey { name: name.to_owned(), key: key.into() })
+}
+
+/// `text` or `json`.
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("must be text or json, not {other:?}")),
+    }
+}
+
+fn named(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+impl Serialize for PublishKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}:[redacted]", self.name))
+    }
+}
+
+impl Serialize for Database {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Sqlite(file) => serializer.collect_str(&format_args!("sqlite://{}", file.display())),
+            Self::Postgres => serializer.serialize_str("postgres://[redacted]"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Three texts tell what can be set: the contract's table (here), the defaults file, the struct. They must agree, and
+//! every kind of fault must be told by name.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use super::*;
+
+const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
+
+/// The contract's names and defaults, in TOML; `None` is unset.
+const CONTRACT: [(&str, Option<&str>); 34] = [
+    ("SOCKET_HOST", Some("\"127.0.0.1\"")),
+    ("SOCKET_PORT", Some("5000")),
+    ("METRICS_PORT", None),
+    ("DATABASE_URL", Some("\"sqlite://carillon.db\"")),
+    ("REDIS_URL", None),
+    ("REDIS_HOST", None),
+    ("REDIS_PORT", None),
+    ("NODE_ID", None),
+    ("JWT_SECRET", None),
+    ("JWT_PUBLIC_KEY_FILE", None),
+    ("JWT_JWKS_FILE", None),
+    ("JWT_ISSUER", None),
+    ("JWT_AUDIENCE", None),
+    ("JWT_LEEWAY_SECONDS", Some("5")),
+    ("FRONTEND_URL", Some("[\"http://localhost:3000\", \"http://localhost:3001\"]")),
+    ("PUBLISH_KEYS", None),
+    ("PING_INTERVAL_MS", Some("25000")),
+    ("PING_TIMEOUT_MS", Some("60000")),
+    ("CONNECT_TIMEOUT_MS", Some("10000")),
+    ("UPGRADE_TIMEOUT_MS", Some("10000")),
+    ("MAX_PAYLOAD_BYTES", Some("100000")),
+    ("MAX_CONNECTIONS", Some("100000")),
+    ("MAX_CONNECTIONS_PER_USER", Some("20")),
+    ("EVENT_RATE", Some("20")),
+    ("EVENT_BURST", Some("40")),
+    ("PUBLISH_RATE", Some("2000")),
+    ("PUBLISH_BURST", Some("4000")),
+    ("MAILBOX_BYTES", Some("262144")),
+    ("RECOVERY_LIMIT", Some("1000")),
+    ("RETENTION_DAYS", Some("90")),
+    ("PRESENCE_GRACE_MS", Some("5000")),
+    ("DRAIN_SECONDS", Some("10")),
+    ("LOG_FORMAT", Some("\"text\"")),
+    ("RUST_LOG", Some("\"info\"")),
+];
+
+fn reader(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Reader, Faults> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let Some(text) = file else { return Reader::new(DEFAULTS, None, environment) };
+    let mut on_disk = tempfile::NamedTempFile::new().unwrap();
+    on_disk.write_all(text.as_bytes()).unwrap();
+    Reader::new(DEFAULTS, Some(on_disk.path()), environment)
+}
+
+fn load(file: Option<&str>, environment: &[(&str, &str)], tokens: Tokens) -> Result<Settings, String> {
+    let told = |faults: Faults| faults.to_string();
+    let mut reader = reader(file, environment).map_err(told)?;
+    let settings = Settings::read(&mut reader, tokens);
+    reader.finish(settings).map_err(told)
+}
+
+fn by_environment(name: &str, value: &str) -> Result<Settings, String> {
+    load(None, &[(name, value)], Tokens::Optional)
+}
+
+#[track_caller]
+fn refused(name: &str, value: &str, words: &str) {
+    let told = by_environment(name, value).map(|_| ()).unwrap_err();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with(&format!("{name}: ")) && told.contains(words), "{told}");
+}
+
+#[test]
+fn contract_defaults_file_and_struct_name_the_same_settings() {
+    let contract: BTreeSet<String> = CONTRACT.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+
+    let line_key = |line: &str| {
+        let (key, _) = line.trim_start_matches("# ").split_once(" = ")?;
+        key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then(|| key.to_owned())
+    };
+    assert_eq!(DEFAULTS.lines().filter_map(line_key).collect::<BTreeSet<_>>(), contract);
+
+    let mut reader = reader(None, &[("REDIS_HOST", "r"), ("REDIS_PORT", "1")]).unwrap();
+    Settings::read(&mut reader, Tokens::Optional);
+    assert_eq!(reader.asked().iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>(), contract);
+}
+
+#[test]
+fn the_defaults_are_the_contracts_and_pass_as_a_file() {
+    let expected: String = CONTRACT
+        .iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{} = {value}\n", name.to_ascii_lowercase())))
+        .collect();
+    let expected: toml::Table = expected.parse().unwrap();
+    assert_eq!(DEFAULTS.parse::<toml::Table>().unwrap(), expected);
+
+    // What `config` prints are the defaults and the three settings whose default is not in the file.
+    let printed = load(Some(DEFAULTS), &[], Tokens::Optional).unwrap().to_toml().unwrap();
+    let mut printed: toml::Table = printed.parse().unwrap();
+    assert!(printed.remove("node_id").is_some());
+    assert_eq!(printed.remove("publish_keys"), Some(toml::Value::Array(Vec::new())));
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let file =
+        "socket_port = 6000\nevent_rate = 7\nfrontend_url = 'https://a.example, https://b.example:8443'";
+    let settings =
+        load(Some(file), &[("SOCKET_PORT", "7000"), ("NODE_ID", "a1"), ("LOG_FORMAT", "")], Tokens::Optional)
+            .unwrap();
+    assert_eq!((settings.socket_port, settings.event_rate, settings.event_burst), (7000, 7, 40));
+    assert_eq!(settings.frontend_origins, ["https://a.example", "https://b.example:8443"]);
+    assert_eq!((settings.node_id.as_str(), settings.log_format), ("a1", LogFormat::Text));
+    assert_eq!(settings.ping_interval, Duration::from_secs(25));
+    assert_eq!(settings.database, Database::Sqlite("carillon.db".into()));
+}
+
+#[test]
+fn what_the_environment_holds_besides_is_not_looked_at() {
+    assert!(
+        load(None, &[("PATH", "/bin"), ("socket_port", "x"), ("CARILLON", "1")], Tokens::Optional).is_ok()
+    );
+}
+
+#[test]
+fn the_file_may_hold_nothing_unknown_and_must_be_there_and_toml() {
+    let told = load(Some("socket_prot = 1\n[gateway]\nx = 1"), &[], Tokens::Optional).unwrap_err();
+    assert_eq!(
+        told.lines().map(|l| l.split(':').next().unwrap()).collect::<Vec<_>>(),
+        ["gateway", "socket_prot"]
+    );
+
+    let told = load(Some("socket_port = 1\njwt_secret = hunter2"), &[], Tokens::Optional).unwrap_err();
+    assert!(told.starts_with("--config: ") && told.contains("line 2") && !told.contains("hunter2"), "{told}");
+
+    let absent = std::path::Path::new("no/such/file.toml");
+    let told = Reader::new(DEFAULTS, Some(absent), []).err().unwrap().to_string();
+    assert!(told.starts_with("--config: cannot read no/such/file.toml"), "{told}");
+}
+
+#[test]
+fn all_faults_are_told_at_once_one_a_line() {
+    let environment =
+        [("SOCKET_PORT", "x"), ("PING_INTERVAL_MS", "0"), ("LOG_FORMAT", "xml"), ("EVENT_BURST", "0")];
+    let told = load(Some("extra = 1"), &environment, Tokens::Required).unwrap_err();
+    let names: Vec<_> = told.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["SOCKET_PORT", "JWT_SECRET", "PING_INTERVAL_MS", "EVENT_BURST", "LOG_FORMAT", "extra"]
+    );
+}
+
+#[test]
+fn numbers_are_whole_and_in_range() {
+    refused("SOCKET_PORT", "65536", "from 0 to 65535, not \"65536\"");
+    refused("PING_TIMEOUT_MS", "-1", "whole number");
+    refused("CONNECT_TIMEOUT_MS", "1.5", "whole number");
+    refused("UPGRADE_TIMEOUT_MS", "10s", "whole number");
+    for name in ["EVENT_RATE", "PUBLISH_RATE", "PUBLISH_BURST", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER"]
+    {
+        refused(name, "0", "from 1 to");
+    }
+    refused("MAX_PAYLOAD_BYTES", "10", "from 256 to");
+    refused("MAILBOX_BYTES", "1000", "from 65536 to");
+    refused("RETENTION_DAYS", "0", "from 1 to");
+    refused("DRAIN_SECONDS", "99999", "to 3600");
+    refused("PRESENCE_GRACE_MS", "x", "from 0 to");
+    refused("RECOVERY_LIMIT", "x", "from 0 to");
+    refused("JWT_LEEWAY_SECONDS", "601", "to 600");
+    let file = "socket_port = true\nnode_id = 5\nfrontend_url = [1, []]\ndatabase_url = 5";
+    assert_eq!(load(Some(file), &[], Tokens::Optional).unwrap_err().lines().count(), 4);
+}
+
+#[test]
+fn addresses_names_and_filters_are_checked() {
+    refused("METRICS_PORT", "5000", "differ from SOCKET_PORT");
+    refused("SOCKET_HOST", " ", "empty");
+    refused("NODE_ID", "Node_1", "a-z");
+    refused("NODE_ID", "a2345678901234567", "1 to 16");
+    refused("DATABASE_URL", "sqlite://", "no file");
+    refused("DATABASE_URL", "sqlite://a.db?mode=rw", "no parameters");
+    refused("DATABASE_URL", "mysql://h/d", "sqlite:// or postgres://");
+    refused("DATABASE_URL", "postgres://u:hunter2@", "");
+    refused("RUST_LOG", "a=b=c", "log filter");
+}
+
+#[test]
+fn what_this_build_cannot_do_is_said() {
+    refused("DATABASE_URL", "postgres://u:p@db/carillon", "no PostgreSQL support yet");
+    refused("REDIS_URL", "redis://cache:6379", "no Redis fanout yet");
+    refused("REDIS_URL", "http://cache", "must begin with");
+    refused("REDIS_URL", "redis://", "host");
+    refused("JWT_JWKS_FILE", "keys.json", "no JWKS yet");
+    let told = |environment: &[_]| load(None, environment, Tokens::Optional).unwrap_err();
+    assert!(told(&[("REDIS_HOST", "cache")]).starts_with("REDIS_PORT: "));
+    assert!(told(&[("REDIS_PORT", "6379")]).starts_with("REDIS_HOST: "));
+    assert!(told(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "6379")]).contains("no Redis fanout yet"));
+    let both = [("REDIS_URL", "redis://cache"), ("REDIS_HOST", "cache"), ("REDIS_PORT", "6379")];
+    assert!(told(&both).contains("not both"));
+}
+
+#[test]
+fn origins_are_exactly_what_a_browser_sends() {
+    refused("FRONTEND_URL", "https://a.example/", "write \"https://a.example\"");
+    refused("FRONTEND_URL", "https://a.example:443", "write \"https://a.example\"");
+    refused("FRONTEND_URL", "https://A.example/app", "write \"https://a.example\"");
+    for wrong in ["*", "a.example", "ftp://a.example", "https://u@a.example", "null"] {
+        refused("FRONTEND_URL", wrong, "is no origin");
+    }
+}
+
+#[test]
+fn publish_keys_are_long_and_their_names_unique() {
+    let key = "k".repeat(24);
+    let settings = by_environment("PUBLISH_KEYS", &format!("clinic:{key}, billing:{key}:x")).unwrap();
+    assert_eq!(
+        settings.publish_keys.iter().map(|k| k.name.as_str()).collect::<Vec<_>>(),
+        ["clinic", "billing"]
+    );
+    refused("PUBLISH_KEYS", &key, "entry 1 is not");
+    refused("PUBLISH_KEYS", &format!("Clinic:{key}"), "name of entry 1");
+    refused("PUBLISH_KEYS", "clinic:hunter2hunter2", "fewer than 24");
+    refused("PUBLISH_KEYS", &format!("clinic:{key} {key}"), "visible ASCII");
+    refused("PUBLISH_KEYS", &format!("clinic:{key},clinic:{key}"), "occurs twice");
+}
+
+#[test]
+fn exactly_one_key_source_and_a_good_one() {
+    let serve = |environment: &[_]| load(None, environment, Tokens::Required);
+    assert!(serve(&[]).unwrap_err().starts_with("JWT_SECRET: is required"));
+    assert!(serve(&[SECRET]).unwrap().jwt().is_some());
+    assert!(by_environment("LOG_FORMAT", "json").unwrap().jwt().is_none());
+    refused("JWT_SECRET", "hunter2", "at least 32 bytes");
+    refused("JWT_PUBLIC_KEY_FILE", "no/such.pem", "cannot read no/such.pem");
+    refused("JWT_PUBLIC_KEY_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no PEM public key");
+    let told = serve(&[SECRET, ("JWT_PUBLIC_KEY_FILE", "no/such.pem")]).unwrap_err();
+    assert!(told.contains("set exactly one of"), "{told}");
+}
+
+#[test]
+fn printed_settings_hold_no_secret_and_are_a_settings_file() {
+    let key = "s3cret-".repeat(5);
+    let keys = format!("clinic:{key}");
+    let environment = [SECRET, ("PUBLISH_KEYS", keys.as_str()), ("NODE_ID", "a1"), ("METRICS_PORT", "9100")];
+    let settings = load(None, &environment, Tokens::Required).unwrap();
+    let printed = settings.to_toml().unwrap();
+    for secret in [SECRET.1, &key] {
+        assert!(!printed.contains(secret) && !format!("{settings:?}").contains(secret), "{printed}");
+    }
+    assert!(
+        printed.contains("jwt_secret = \"[redacted]\"") && printed.contains("clinic:[redacted]"),
+        "{printed}"
+    );
+
+    // As a file it is refused for the secrets alone, and with them it says the same again.
+    let told = load(Some(&printed), &[], Tokens::Required).unwrap_err();
+    assert_eq!(
+        told.lines().map(|l| l.split(':').next().unwrap()).collect::<Vec<_>>(),
+        ["JWT_SECRET", "PUBLISH_KEYS"]
+    );
+    let again = load(Some(&printed), &environment[..2], Tokens::Required).unwrap();
+    assert_eq!(again.to_toml().unwrap(), printed);
+}

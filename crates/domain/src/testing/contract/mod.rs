@@ -1,0 +1,103 @@
+//! What every adapter of [`Log`] and [`Inbox`] must do, as cases that run against any of them.
+//!
+//! A case is an async function of the [`Stores`] under test, empty at the start. It needs no runtime of its own; the
+//! adapter's crate drives it, one `#[test]` a case, through [`store_contract!`](crate::store_contract). A bug found
+//! in one adapter becomes a case here.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
+
+mod desk;
+pub mod inbox;
+pub mod log;
+pub mod marks;
+pub mod order;
+pub mod unread;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::ports::{Inbox, Log};
+
+/// A log and the inboxes over it: one adapter under test.
+pub struct Stores {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The inboxes.
+    pub inbox: Arc<dyn Inbox>,
+    open: Arc<dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync>,
+}
+
+/// Both ports of a freshly opened store.
+pub type Opened = (Arc<dyn Log>, Arc<dyn Inbox>);
+
+impl Stores {
+    /// What `open` opens: at first, and each time a case wants to see what outlives a restart.
+    pub async fn open<F>(open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Opened> + Send + 'static,
+    {
+        let open: Arc<dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync> =
+            Arc::new(move || Box::pin(open()));
+        let (log, inbox) = open().await;
+        Self { log, inbox, open }
+    }
+
+    /// Closes both and opens them again.
+    #[must_use]
+    pub async fn reopen(self) -> Self {
+        let Self { log, inbox, open } = self;
+        drop((log, inbox));
+        let (log, inbox) = open().await;
+        Self { log, inbox, open }
+    }
+}
+
+/// Expands to one `#[test]` for each case. `$run` is called with the case, a function from [`Stores`](
+/// crate::testing::contract::Stores) to a future; it opens an empty store, hands it over and drives the future.
+///
+/// ```ignore
+/// fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
+///     block_on(async { case(Stores::open(open_empty).await).await })
+/// }
+/// carillon_domain::store_contract!(run);
+/// ```
+#[macro_export]
+macro_rules! store_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            order: racing_appends_never_hide_a_row_from_a_reader, positions_are_dense_and_in_the_batchs_order,
+                an_append_given_up_may_be_sent_again;
+            log: an_empty_log_has_a_head, a_batch_is_kept_whole_or_not_at_all,
+                a_repeated_event_id_adds_nothing, a_key_answers_as_the_first_time,
+                a_key_with_another_body_is_refused_and_spares_the_rest, a_key_belongs_to_its_scope,
+                keys_are_forgotten_in_time, every_field_comes_back, a_page_says_how_far_it_speaks,
+                a_replay_takes_what_was_missed, a_replay_is_cut_at_its_limit,
+                trim_deletes_what_is_old, trim_deletes_a_bounded_number_at_a_time,
+                everything_outlives_a_reopening;
+            inbox: shared_rooms_begin_at_the_first_visit, own_rooms_begin_at_the_start,
+                a_new_role_brings_its_room_from_now_on, only_visible_items_are_found,
+                expired_items_are_not_there, pages_cover_the_inbox_once, a_listing_filters_by_state;
+            marks: a_mark_is_kept_and_keeps_its_first_time, a_strangers_id_stops_the_whole_mark,
+                an_item_made_unread_may_be_read_again, read_up_to_leaves_what_is_newer,
+                read_up_to_leaves_what_was_read_before, read_all_answers_the_newest,
+                marks_belong_to_one_reader, single_marks_in_any_order_add_up;
+            unread: an_inbox_is_counted_up_to_a_place, a_room_is_counted_up_to_the_bound,
+                rooms_together_are_counted_up_to_the_bound, single_marks_keep_a_long_inbox_exact,
+                expired_items_do_not_count, items_made_unread_count_up_to_a_place_too;
+            walk: a_random_walk_agrees_with_the_memory_adapter, another_random_walk_agrees,
+                a_third_random_walk_agrees;
+        }
+    };
+    ($run:ident; $($group:ident: $($case:ident),+;)+) => {
+        $(mod $group {
+            $(#[test]
+            fn $case() {
+                super::$run($crate::testing::contract::$group::$case);
+            })+
+        })+
+    };
+}

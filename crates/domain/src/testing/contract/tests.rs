@@ -1,0 +1,121 @@
+//! The memory adapter against the suite, and the suite against an adapter that is wrong.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::Stores;
+use crate::ports::{Appended, Log, Outcome, PortError, Publish, Stored, Trim};
+use crate::testing::{MemoryLog, block_on};
+use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
+
+fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
+    let log = MemoryLog::new();
+    block_on(async {
+        let stores = Stores::open(move || {
+            let log = log.clone();
+            async move { (Arc::new(log.clone()) as _, Arc::new(log.inbox()) as _) }
+        });
+        case(stores.await).await;
+    });
+}
+
+crate::store_contract!(run);
+
+/// Every case that is written is also run.
+#[test]
+fn no_case_is_forgotten() {
+    let list = include_str!("mod.rs");
+    let groups = [
+        include_str!("order.rs"),
+        include_str!("log.rs"),
+        include_str!("inbox.rs"),
+        include_str!("marks.rs"),
+        include_str!("unread.rs"),
+        include_str!("walk.rs"),
+    ];
+    let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
+    let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(list.contains(name), "{name} is in no list");
+    }
+}
+
+/// How a sequence works: positions are taken first and committed later, in whatever order that comes out.
+#[derive(Default)]
+struct SequenceLog {
+    sequence: AtomicUsize,
+    rows: Mutex<BTreeMap<Position, Arc<Row>>>,
+}
+
+#[async_trait]
+impl Log for SequenceLog {
+    async fn append(&self, batch: &[Publish]) -> Result<Appended, PortError> {
+        let count = batch.iter().map(|publish| publish.rows.len()).sum();
+        let from = Position::START.plus(self.sequence.fetch_add(count, Ordering::SeqCst));
+        // The time between taking and committing: a little longer for every other batch.
+        for _ in 0..batch.len() {
+            super::order::yield_now().await;
+        }
+        let all = batch.iter().flat_map(|p| p.rows.iter().map(move |(room, n)| (p.event_id, room, n)));
+        let rows: Vec<_> = (1..)
+            .zip(all)
+            .map(|(n, (event_id, room, notification))| {
+                let (room, notification) = (room.clone(), notification.clone());
+                Arc::new(Row { position: from.plus(n), room, event_id, notification })
+            })
+            .collect();
+        self.rows.lock().unwrap().extend(rows.iter().map(|row| (row.position, Arc::clone(row))));
+        let stored =
+            |p: &Publish| Outcome::Stored(Stored { event_id: p.event_id, notifications: Vec::new() });
+        let outcomes = batch.iter().map(stored).collect();
+        Ok(Appended { epoch: Epoch::new(1), from, rows, outcomes })
+    }
+
+    async fn head(&self) -> Result<Head, PortError> {
+        let position = self.rows.lock().unwrap().keys().next_back().copied().unwrap_or_default();
+        Ok(Head { epoch: Epoch::new(1), position, trimmed: Position::START })
+    }
+
+    async fn read(&self, after: Position, limit: u32) -> Result<Page, PortError> {
+        let head = self.head().await?;
+        let rows = self.rows.lock().unwrap();
+        let rows: Vec<_> =
+            rows.range(after.plus(1)..).map(|(_, row)| Arc::clone(row)).take(limit as usize).collect();
+        let cut = rows.len() == limit as usize;
+        let through = rows.last().filter(|_| cut).map_or(head.position, |row| row.position);
+        Ok(Page { head, rows, through })
+    }
+
+    async fn replay(
+        &self,
+        _: &[Entitlement],
+        _: Position,
+        _: Position,
+        _: u32,
+        _: Timestamp,
+    ) -> Result<Page, PortError> {
+        self.read(Position::END, 0).await
+    }
+
+    async fn trim(&self, _: Trim) -> Result<bool, PortError> {
+        Ok(false)
+    }
+}
+
+/// The first case can fail, and does so for the mistake it is there for.
+#[test]
+#[should_panic(expected = "were hidden from the reader")]
+fn positions_from_a_sequence_hide_rows() {
+    block_on(async {
+        let inbox = MemoryLog::new().inbox();
+        let stores = Stores::open(move || {
+            let inbox = inbox.clone();
+            async move { (Arc::new(SequenceLog::default()) as _, Arc::new(inbox) as _) }
+        });
+        super::order::racing_appends_never_hide_a_row_from_a_reader(stores.await).await;
+    });
+}

@@ -1,0 +1,188 @@
+//! The log in memory: correct, simple, and in no hurry. Its inbox is [`MemoryInbox`], over the same state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::MemoryInbox;
+use crate::ports::{Appended, Log, Outcome, PortError, Publish, Stored, Trim};
+use crate::{Entitlement, Epoch, EventId, Head, Page, Position, Room, Row, Timestamp, UserId};
+
+/// A log in memory. Clones share its rows.
+#[derive(Debug, Clone)]
+pub struct MemoryLog {
+    pub(super) state: Shared,
+}
+
+pub(super) type Shared = Arc<Mutex<State>>;
+
+/// All there is. Cloned before each append and put in place after it, which is all the atomicity a test needs.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    head: Head,
+    rows: BTreeMap<Position, Arc<Row>>,
+    keys: HashMap<(String, String), UsedKey>,
+    /// Since when a user has a room.
+    pub(super) entered: HashMap<(UserId, Room), Position>,
+    /// When a user read a row; what is not here is unread.
+    pub(super) read: HashMap<(UserId, Position), Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct UsedKey {
+    fingerprint: [u8; 32],
+    event_id: EventId,
+    at: Timestamp,
+}
+
+impl MemoryLog {
+    /// An empty log, always of the same epoch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_epoch(Epoch::new(0xCA11))
+    }
+
+    /// An empty log of this epoch.
+    #[must_use]
+    pub fn with_epoch(epoch: Epoch) -> Self {
+        let head = Head { epoch, position: Position::START, trimmed: Position::START };
+        let (rows, keys, entered, read) = Default::default();
+        Self { state: Arc::new(Mutex::new(State { head, rows, keys, entered, read })) }
+    }
+
+    /// The inboxes over this log.
+    #[must_use]
+    pub fn inbox(&self) -> MemoryInbox {
+        MemoryInbox { state: Arc::clone(&self.state) }
+    }
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pub(super) fn lock(state: &Shared) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Log for MemoryLog {
+    async fn append(&self, batch: &[Publish]) -> Result<Appended, PortError> {
+        let mut state = lock(&self.state);
+        let mut next = state.clone();
+        let from = next.head.position;
+        let outcomes = batch.iter().map(|publish| next.keep(publish)).collect::<Result<_, _>>()?;
+        let rows = next.after(from).cloned().collect();
+        let epoch = next.head.epoch;
+        *state = next;
+        Ok(Appended { epoch, from, rows, outcomes })
+    }
+
+    async fn head(&self) -> Result<Head, PortError> {
+        Ok(lock(&self.state).head)
+    }
+
+    async fn read(&self, after: Position, limit: u32) -> Result<Page, PortError> {
+        let state = lock(&self.state);
+        Ok(state.page(state.after(after), after, state.head.position, limit))
+    }
+
+    async fn replay(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        up_to: Position,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page, PortError> {
+        let state = lock(&self.state);
+        let entitled = |row: &&Arc<Row>| rooms.iter().any(|e| e.room == row.room && e.since < row.position);
+        let missed = state
+            .after(after)
+            .filter(|row| row.position <= up_to && !row.notification.is_expired(now))
+            .filter(entitled);
+        Ok(state.page(missed, after, up_to.min(state.head.position), limit))
+    }
+
+    async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
+        let mut state = lock(&self.state);
+        let old: Vec<Position> = (state.rows.values())
+            .filter(|row| row.notification.created_at < trim.rows_before)
+            .map(|row| row.position)
+            .collect();
+        let gone = &old[..old.len().min(Trim::MAX_ROWS as usize)];
+        state.rows.retain(|position, _| !gone.contains(position));
+        state.read.retain(|(_, position), _| !gone.contains(position));
+        state.keys.retain(|_, used| used.at >= trim.keys_before.max(trim.rows_before));
+        state.head.trimmed = gone.iter().copied().fold(state.head.trimmed, Position::max);
+        Ok(gone.len() < old.len())
+    }
+}
+
+impl State {
+    pub(super) fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The rows after a place, in order.
+    pub(super) fn after(&self, after: Position) -> impl DoubleEndedIterator<Item = &Arc<Row>> {
+        self.rows.range(after.plus(1)..).map(|(_, row)| row)
+    }
+
+    fn keep(&mut self, publish: &Publish) -> Result<Outcome, PortError> {
+        if let Some(stored) = self.stored(publish.event_id) {
+            return Ok(Outcome::Stored(stored));
+        }
+        if let Some(key) = &publish.key {
+            let place = (key.scope.clone(), key.key.clone());
+            if let Some(used) = self.keys.get(&place) {
+                if used.fingerprint != key.fingerprint {
+                    return Ok(Outcome::Mismatch);
+                }
+                // A key whose rows are gone is as good as forgotten.
+                if let Some(first) = self.stored(used.event_id) {
+                    return Ok(Outcome::Replayed(first));
+                }
+            }
+            let (fingerprint, event_id) = (key.fingerprint, publish.event_id);
+            self.keys.insert(place, UsedKey { fingerprint, event_id, at: publish.at });
+        }
+        for (room, notification) in &publish.rows {
+            if self.rows.values().any(|row| row.notification.id == notification.id) {
+                return Err(PortError::Rejected { port: "log", source: "a notification id is taken".into() });
+            }
+            let position = self.head.position.plus(1);
+            let (room, notification) = (room.clone(), notification.clone());
+            let row = Row { position, room, event_id: publish.event_id, notification };
+            self.rows.insert(position, Arc::new(row));
+            self.head.position = position;
+        }
+        Ok(Outcome::Stored(Stored {
+            event_id: publish.event_id,
+            notifications: publish.rows.iter().map(|(room, n)| (n.id, room.clone())).collect(),
+        }))
+    }
+
+    fn stored(&self, event_id: EventId) -> Option<Stored> {
+        let rows = self.rows.values().filter(|row| row.event_id == event_id);
+        let notifications: Vec<_> = rows.map(|row| (row.notification.id, row.room.clone())).collect();
+        (!notifications.is_empty()).then_some(Stored { event_id, notifications })
+    }
+
+    /// The first `limit` of `rows`, of which there are no more up to `end`.
+    fn page<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a Arc<Row>>,
+        after: Position,
+        end: Position,
+        limit: u32,
+    ) -> Page {
+        let rows: Vec<_> = rows.take(limit as usize).cloned().collect();
+        let cut = rows.len() == limit as usize;
+        let through = if cut { rows.last().map_or(after, |row| row.position) } else { end };
+        Page { head: self.head, rows, through }
+    }
+}

@@ -1,0 +1,22 @@
+//! For tests, of this crate and of all that depend on it: memory adapters, a clock and ids that do as they are told,
+//! builders, and the contract suite that every adapter of a port passes.
+//!
+//! ```
+//! use carillon_domain::ports::Log as _;
+//! use carillon_domain::testing::{Drafts, MemoryLog, block_on};
+//!
+//! let (log, drafts) = (MemoryLog::new(), Drafts::new());
+//! let appended = block_on(log.append(&[drafts.publish(&["role:admin", "user:42"])])).unwrap();
+//! assert_eq!(appended.rows.len(), 2);
+//! ```
+
+pub mod contract;
+mod drafts;
+mod fixed;
+mod memory;
+mod memory_inbox;
+
+pub use drafts::{Drafts, instant, principal, room};
+pub use fixed::{CountingIds, FixedClock, block_on};
+pub use memory::MemoryLog;
+pub use memory_inbox::MemoryInbox;

@@ -1,0 +1,117 @@
+//! Engine.IO session ids to the tasks that drive them, for the HTTP requests of polling and upgrade.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::drive::Link;
+
+/// Requests that wait for one session's task. A client has one GET, one POST and one probe under way; more than
+/// that is its own fault.
+const LINKS: usize = 8;
+
+/// All sessions of this node. An id is 24 or more characters, 15 bytes of them random: it is the secret by which
+/// later requests of a session are known.
+#[derive(Default)]
+pub(crate) struct Directory {
+    sessions: Mutex<HashMap<String, Session>>,
+}
+
+/// How a session can be reached.
+#[derive(Clone)]
+pub(crate) enum Session {
+    /// By requests.
+    Polling(Polling),
+    /// By its WebSocket alone: requests that name it are refused.
+    Websocket,
+}
+
+/// The way to a polling session's task.
+#[derive(Clone)]
+pub(crate) struct Polling {
+    pub(crate) links: mpsc::Sender<Link>,
+    /// Set while a POST is being read; another one meanwhile is an overlap.
+    posting: Arc<AtomicBool>,
+}
+
+impl Directory {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a session that is reached by requests, unless `most` are here already.
+    pub(crate) fn open_polling(&self, sid: &str, most: usize) -> Option<mpsc::Receiver<Link>> {
+        let (links, requests) = mpsc::channel(LINKS);
+        let polling = Polling { links, posting: Arc::default() };
+        self.open(sid, Session::Polling(polling), most).then_some(requests)
+    }
+
+    /// Notes a session that is reached by its WebSocket alone, unless `most` are here already.
+    pub(crate) fn open_websocket(&self, sid: &str, most: usize) -> bool {
+        self.open(sid, Session::Websocket, most)
+    }
+
+    fn open(&self, sid: &str, session: Session, most: usize) -> bool {
+        let mut sessions = self.lock();
+        let has_room = sessions.len() < most;
+        if has_room {
+            sessions.insert(sid.to_owned(), session);
+        }
+        has_room
+    }
+
+    /// The WebSocket has taken over.
+    pub(crate) fn upgraded(&self, sid: &str) {
+        if let Some(session) = self.lock().get_mut(sid) {
+            *session = Session::Websocket;
+        }
+    }
+
+    /// Forgets a session.
+    pub(crate) fn close(&self, sid: &str) {
+        self.lock().remove(sid);
+    }
+
+    /// How a session can be reached, if it exists.
+    pub(crate) fn find(&self, sid: &str) -> Option<Session> {
+        self.lock().get(sid).cloned()
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+impl Polling {
+    /// Claims the session's one POST; `None` while another is being read.
+    pub(crate) fn begin_post(&self) -> Option<Post> {
+        let is_free = !self.posting.swap(true, Ordering::AcqRel);
+        is_free.then(|| Post { polling: self.clone(), is_complete: false })
+    }
+}
+
+/// A POST that is being read. Dropped before it is complete, it tells the session that it failed.
+pub(crate) struct Post {
+    polling: Polling,
+    is_complete: bool,
+}
+
+impl Post {
+    /// The body has been read to its end.
+    pub(crate) fn complete(mut self) {
+        self.is_complete = true;
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.polling.posting.store(false, Ordering::Release);
+        if !self.is_complete {
+            // A full channel means that the session has more than enough to fail over already.
+            drop(self.polling.links.try_send(Link::BodyFailed));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! One task, one connection: it waits for its link, its mailbox and its deadline, and does what the machine says.
+//!
+//! ```text
+//!   HTTP requests ──Link──▶ ┌────────┐ ──▶ Connection (the machine) ──▶ answers to polls, WebSocket messages
+//!   WebSocket ────────────▶ │ Driver │ ──▶ Socket: admission, events, arrival ──▶ domain
+//!   mailbox, deadline ────▶ └────────┘
+//! ```
+//!
+//! The WebSocket of an upgrading client arrives on another thread than its polls, and cannot be sent between
+//! threads; so the driver moves to it, whole, and goes on there.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_ws::{AggregatedMessage, ProtocolError};
+use bytes::Bytes;
+use bytestring::ByteString;
+use carillon_protocol::engine::{HandshakeError, Input, Message, Request, Transport};
+use carillon_protocol::{Connection, Output, Reason};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::gateway::Gateway;
+use crate::socket::{Socket, Step};
+use crate::transport::WebSocket;
+
+/// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
+const RESTARTING: u16 = 1012;
+
+/// An HTTP request for a session's task.
+pub(crate) enum Link {
+    /// A GET: the answer is the body.
+    Poll(oneshot::Sender<Result<ByteString, HandshakeError>>),
+    /// A POST's body.
+    Body(Bytes, oneshot::Sender<Result<(), HandshakeError>>),
+    /// A POST that could not be read to its end.
+    BodyFailed,
+    /// A WebSocket wants to take over: the answer is the driver itself.
+    Upgrade(oneshot::Sender<Result<Box<Driver>, HandshakeError>>),
+}
+
+/// Everything one connection is.
+pub(crate) struct Driver {
+    gateway: Arc<Gateway>,
+    sid: String,
+    machine: Connection,
+    socket: Socket,
+    /// `None` for a session that never polled.
+    links: Option<mpsc::Receiver<Link>>,
+    /// The GET that waits for an answer.
+    poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
+    draining: watch::Receiver<bool>,
+    /// When this connection is to be closed for the drain.
+    leave_at: Option<Duration>,
+}
+
+/// What ended a wait.
+enum Wake {
+    Link(Option<Link>),
+    PollAborted,
+    WebSocket(Option<Result<AggregatedMessage, ProtocolError>>),
+    Step(Step),
+    Drain,
+    Deadline,
+}
+
+impl Driver {
+    /// A driver for a session that was just opened. `header_token` is what the first request's `Authorization` said;
+    /// `poll` is that request, if it was one.
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        sid: String,
+        header_token: Option<String>,
+        links: Option<mpsc::Receiver<Link>>,
+        poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
+    ) -> Box<Self> {
+        let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
+        let machine = Connection::open(gateway.settings.protocol, &sid, transport, gateway.now());
+        let socket = Socket::new(Arc::clone(&gateway), header_token);
+        let draining = gateway.draining();
+        Box::new(Self { gateway, sid, machine, socket, links, poll, draining, leave_at: None })
+    }
+
+    /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
+    pub(crate) async fn run(mut self: Box<Self>, mut websocket: Option<WebSocket>) {
+        loop {
+            self.socket.pump(&mut self.machine);
+            if !self.perform(&mut websocket).await {
+                return;
+            }
+            let wake = self.wait(&mut websocket).await;
+            match wake {
+                Wake::Link(Some(Link::Upgrade(reply))) => {
+                    match self.machine.request(Request::Probe, self.gateway.now()) {
+                        Err(refusal) => drop(reply.send(Err(refusal))),
+                        Ok(()) => match reply.send(Ok(self)) {
+                            Ok(()) => return,
+                            // The WebSocket has gone already.
+                            Err(returned) => match returned {
+                                Ok(driver) => {
+                                    self = driver;
+                                    self.machine.handle(Input::SocketFailed, self.gateway.now());
+                                }
+                                Err(_) => return,
+                            },
+                        },
+                    }
+                }
+                other => self.take(other, &mut websocket).await,
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen.
+    async fn wait(&mut self, websocket: &mut Option<WebSocket>) -> Wake {
+        let Self { gateway, machine, socket, links, poll, draining, leave_at, .. } = self;
+        let deadline = [machine.deadline(), *leave_at].into_iter().flatten().min();
+        let listens = socket.has_room();
+        tokio::select! {
+            link = async { links.as_mut()?.recv().await }, if links.is_some() => Wake::Link(link),
+            () = async { if let Some(poll) = poll { poll.closed().await } }, if poll.is_some() => Wake::PollAborted,
+            message = async { websocket.as_mut()?.recv().await }, if listens && websocket.is_some() => Wake::WebSocket(message),
+            step = socket.next() => Wake::Step(step),
+            _ = draining.wait_for(|draining| *draining), if leave_at.is_none() => Wake::Drain,
+            () = until(gateway, deadline) => Wake::Deadline,
+        }
+    }
+
+    async fn take(&mut self, wake: Wake, websocket: &mut Option<WebSocket>) {
+        let now = self.gateway.now();
+        match wake {
+            Wake::Link(None) => self.links = None,
+            Wake::Link(Some(Link::Poll(reply))) => match self.machine.request(Request::Poll, now) {
+                Ok(()) => self.poll = Some(reply),
+                Err(refusal) => drop(reply.send(Err(refusal))),
+            },
+            Wake::Link(Some(Link::Body(body, reply))) => {
+                drop(reply.send(self.machine.request(Request::Body(body), now)));
+            }
+            Wake::Link(Some(Link::BodyFailed)) => self.machine.handle(Input::BodyFailed, now),
+            // Taken by `run`, which owns the driver it gives away.
+            Wake::Link(Some(Link::Upgrade(_))) => {}
+            Wake::PollAborted => {
+                self.poll = None;
+                self.machine.handle(Input::PollAborted, now);
+            }
+            Wake::WebSocket(message) => self.take_message(message, websocket).await,
+            Wake::Step(step) => self.socket.take(step, &mut self.machine, now),
+            Wake::Drain => self.leave_at = Some(now + self.gateway.moment_to_leave()),
+            Wake::Deadline if self.leave_at.is_some_and(|at| at <= now) => {
+                self.leave_at = Some(Duration::MAX);
+                self.machine.close(Reason::ServerShuttingDown, Some(RESTARTING), now);
+            }
+            Wake::Deadline => self.machine.handle(Input::Timer, now),
+        }
+    }
+
+    async fn take_message(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+        websocket: &mut Option<WebSocket>,
+    ) {
+        let input = match message {
+            Some(Ok(AggregatedMessage::Text(text))) => Input::Socket(Message::Text(text)),
+            Some(Ok(AggregatedMessage::Binary(bytes))) => Input::Socket(Message::Binary(bytes)),
+            Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                if let Some(websocket) = websocket {
+                    websocket.pong(&bytes).await;
+                }
+                return;
+            }
+            Some(Ok(AggregatedMessage::Pong(_))) => return,
+            Some(Ok(AggregatedMessage::Close(_))) | None => {
+                *websocket = None;
+                Input::SocketClosed
+            }
+            Some(Err(fault)) => {
+                if let Some(websocket) = websocket.take() {
+                    websocket.reject(&fault).await;
+                }
+                Input::SocketFailed
+            }
+        };
+        self.machine.handle(input, self.gateway.now());
+    }
+
+    /// Does what the machine says; `false` when there is nothing left to do, ever.
+    async fn perform(&mut self, websocket: &mut Option<WebSocket>) -> bool {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Poll(body) => {
+                    if let Some(poll) = self.poll.take()
+                        && poll.send(Ok(body)).is_err()
+                    {
+                        self.machine.handle(Input::PollAborted, self.gateway.now());
+                    }
+                }
+                Output::Socket(message) => {
+                    if let Some(link) = websocket
+                        && !link.send(message).await
+                    {
+                        *websocket = None;
+                        self.machine.handle(Input::SocketFailed, self.gateway.now());
+                    }
+                }
+                Output::CloseSocket(code) => {
+                    if let Some(websocket) = websocket.take() {
+                        websocket.close(code).await;
+                    }
+                }
+                Output::Upgraded => self.gateway.directory.upgraded(&self.sid),
+                Output::Event(event) => {
+                    let now = self.gateway.now();
+                    self.socket.hear(event, &mut self.machine, now);
+                }
+                Output::Closed(why) => {
+                    tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
+                }
+                Output::Finished => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.gateway.directory.close(&self.sid);
+    }
+}
+
+async fn until(gateway: &Gateway, deadline: Option<Duration>) {
+    match deadline.and_then(|deadline| gateway.started.checked_add(deadline)) {
+        Some(at) => tokio::time::sleep_until(Instant::from_std(at)).await,
+        None => pending().await,
+    }
+}

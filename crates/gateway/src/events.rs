@@ -1,0 +1,116 @@
+//! What clients may say (contract §4), and what they are answered.
+
+use std::sync::Arc;
+
+use carillon_domain::{Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader};
+use carillon_protocol::socket::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+/// The one argument of an acknowledgement: `{ok:true, …}` or `{ok:false, error:{code, message}}`.
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    ok: bool,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Body {
+    Listed { items: Vec<InboxItem>, page: Next, unread: u32 },
+    Marked { unread: u32 },
+    Refused { error: Refused },
+}
+
+#[derive(Serialize)]
+struct Next {
+    next: Option<NotificationId>,
+}
+
+/// Why an event had no effect.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl Answer {
+    fn good(body: Body) -> Self {
+        Self { ok: true, body }
+    }
+
+    fn refused(code: &'static str, message: impl Into<String>) -> Self {
+        let error = Refused { code, message: message.into(), retry_after_ms: None };
+        Self { ok: false, body: Body::Refused { error } }
+    }
+
+    /// Too many events; in this many milliseconds the next one is taken.
+    pub(crate) fn rate_limited(retry_after_ms: u64) -> Self {
+        let message = "too many events".into();
+        let error = Refused { code: "rate_limited", message, retry_after_ms: Some(retry_after_ms) };
+        Self { ok: false, body: Body::Refused { error } }
+    }
+}
+
+/// Does what a client asked for, on behalf of the user it authenticated as.
+pub(crate) async fn answer(
+    reader: Reader,
+    who: Arc<Entitled>,
+    socket_id: String,
+    name: String,
+    args: Args,
+) -> Answer {
+    let Ok(argument) = args.get::<Value>(0) else {
+        return Answer::refused("bad_request", "the argument cannot be read");
+    };
+    let outcome = match name.as_str() {
+        "notification:list" => match ListQuery::parse(or_empty(argument)) {
+            Ok(query) => list(&reader, &who, query).await,
+            Err(faults) => return bad_request(&faults),
+        },
+        "notification:read" => match Mark::parse_read(argument) {
+            Ok(mark) => set(&reader, &who, mark, &socket_id).await,
+            Err(faults) => return bad_request(&faults),
+        },
+        "notification:unread" => match Mark::parse_unread(argument) {
+            Ok(mark) => set(&reader, &who, mark, &socket_id).await,
+            Err(faults) => return bad_request(&faults),
+        },
+        _ => return Answer::refused("unknown_event", "no such event"),
+    };
+    outcome.map_or_else(|fault| read_error(&fault), Answer::good)
+}
+
+/// A listing may be asked for without an argument.
+fn or_empty(argument: Value) -> Value {
+    if argument.is_null() { Value::Object(serde_json::Map::new()) } else { argument }
+}
+
+async fn list(reader: &Reader, who: &Entitled, query: ListQuery) -> Result<Body, ReadError> {
+    let (listing, unread) = reader.list(who, query).await?;
+    Ok(Body::Listed { items: listing.items, page: Next { next: listing.next }, unread })
+}
+
+async fn set(reader: &Reader, who: &Entitled, mark: Mark, socket_id: &str) -> Result<Body, ReadError> {
+    let unread = reader.mark(who, mark, Some(socket_id)).await?;
+    Ok(Body::Marked { unread })
+}
+
+fn bad_request(faults: &Faults) -> Answer {
+    Answer::refused("bad_request", faults.to_string())
+}
+
+/// The one place where a reader's errors become what a socket is told.
+fn read_error(fault: &ReadError) -> Answer {
+    match fault {
+        ReadError::NotFound => Answer::refused("not_found", "no such notification"),
+        ReadError::Store(cause) => {
+            tracing::warn!(error = %cause, "an event could not be served");
+            Answer::refused("unavailable", "try again")
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Follows the log for this node: hints as they come, the head each second, and the store where there is a hole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_domain::ports::{Fanout, Log, PortError, Signal};
+use carillon_domain::{Follower, Room, Step};
+use futures_util::StreamExt as _;
+use tokio::time::MissedTickBehavior;
+
+use crate::frames;
+use crate::hub::Hub;
+
+/// How often the head is read: the longest that a lost hint can delay a notification.
+const HEAD_POLL: Duration = Duration::from_secs(1);
+/// Rows in one read of a hole.
+const PAGE: u32 = 1_000;
+
+/// Carries the log's rows to the hub, in order, each once.
+pub(crate) struct Feed {
+    pub(crate) follower: Follower,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl Feed {
+    /// Follows until the fanout ends.
+    pub(crate) async fn run(mut self, fanout: Arc<dyn Fanout>) {
+        let mut signals = fanout.subscribe();
+        let mut heads = tokio::time::interval(HEAD_POLL);
+        heads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_reachable = true;
+        loop {
+            let followed = tokio::select! {
+                signal = signals.next() => match signal {
+                    Some(Signal::Hint(hint)) => {
+                        let step = self.follower.hint(Arc::unwrap_or_clone(hint));
+                        self.take(step).await
+                    }
+                    Some(Signal::Marked(news)) => {
+                        let room = Room::user(&news.user_id);
+                        self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
+                        Ok(())
+                    }
+                    Some(Signal::Lagged) => self.read_head().await,
+                    None => return,
+                },
+                _ = heads.tick() => self.read_head().await,
+            };
+            // Said when it changes, not each second.
+            match followed {
+                Err(fault) if is_reachable => {
+                    is_reachable = false;
+                    let cause = std::error::Error::source(&fault).map(ToString::to_string);
+                    tracing::warn!(error = %fault, cause, "the log cannot be followed; trying on");
+                }
+                Err(_) => {}
+                Ok(()) if is_reachable => {}
+                Ok(()) => {
+                    is_reachable = true;
+                    tracing::info!("the log is followed again");
+                }
+            }
+        }
+    }
+
+    async fn read_head(&mut self) -> Result<(), PortError> {
+        let head = self.log.head().await?;
+        let step = self.follower.head(head);
+        self.take(step).await
+    }
+
+    /// Does what the follower says, and reads on until nothing is missing.
+    async fn take(&mut self, mut step: Step) -> Result<(), PortError> {
+        while let Step::Read(after) = step {
+            let page = self.log.read(after, PAGE).await?;
+            let head = page.head;
+            let read = self.follower.page(page);
+            self.hand_on(read);
+            step = self.follower.head(head);
+        }
+        self.hand_on(step);
+        Ok(())
+    }
+
+    fn hand_on(&self, step: Step) {
+        match step {
+            Step::Apply(rows) => self.hub.deliver(self.follower.epoch(), rows),
+            Step::Replaced => {
+                tracing::warn!("the log was replaced: every client is told to reload");
+                self.hub.replaced(self.follower.epoch(), self.follower.cursor());
+            }
+            Step::Nothing | Step::Read(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use carillon_domain::ports::{Appended, Clock as _, Inbox as _, Loopback, Publish};
+use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, principal};
+use carillon_domain::{Entitled, Hint, Role};
+
+use super::*;
+use crate::hub::CaughtUp;
+use crate::mailbox::Mailbox;
+
+/// A node that follows a memory log, with one live patient.
+struct Node {
+    log: Arc<MemoryLog>,
+    fanout: Arc<Loopback>,
+    drafts: Drafts,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Node {
+    async fn start() -> Self {
+        let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Loopback::new()));
+        let head = log.head().await.unwrap();
+        let hub = Arc::new(Hub::new(head));
+        let feed = Feed { follower: Follower::new(head), log: Arc::clone(&log) as _, hub: Arc::clone(&hub) };
+        tokio::spawn(feed.run(Arc::clone(&fanout) as _));
+        // The feed subscribes, and reads the head for the first time.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let who: Entitled = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
+        let (_, mailbox) = hub.join(&who, "socket".into(), 1 << 20, 9).unwrap();
+        assert!(mailbox.announced(head.position));
+        assert_eq!(hub.catch_up(&who, &mailbox, FixedClock::default().now()), CaughtUp::Live);
+        Self { log, fanout, drafts: Drafts::new(), mailbox }
+    }
+
+    /// A commit of which nobody hears.
+    async fn append(&self) -> Appended {
+        let publish: Publish = self.drafts.publish(&["user:p"]);
+        self.log.append(&[publish]).await.unwrap()
+    }
+
+    fn hint(&self, appended: &Appended) {
+        let Appended { epoch, from, rows, .. } = appended.clone();
+        let to = rows.last().unwrap().position;
+        self.fanout.publish(Signal::Hint(Arc::new(Hint { epoch, from, to, rows })));
+    }
+
+    /// How many notifications came, once everything that can happen now has happened.
+    async fn heard(&self) -> usize {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        std::iter::from_fn(|| self.mailbox.take()).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_delivers_at_once() {
+    let node = Node::start().await;
+    let appended = node.append().await;
+    node.hint(&appended);
+    assert_eq!(node.heard().await, 1);
+    node.hint(&appended);
+    assert_eq!(node.heard().await, 0, "a repeated hint delivers nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_hint_costs_a_second_and_no_notification() {
+    let node = Node::start().await;
+    node.append().await;
+    assert_eq!(node.heard().await, 0);
+    tokio::time::sleep(HEAD_POLL).await;
+    assert_eq!(node.heard().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_skips_rows_fetches_them() {
+    let node = Node::start().await;
+    node.append().await;
+    let second = node.append().await;
+    node.hint(&second);
+    assert_eq!(node.heard().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_page_is_fetched_to_the_end() {
+    let node = Node::start().await;
+    for _ in 0..PAGE * 2 + 5 {
+        node.append().await;
+    }
+    node.fanout.publish(Signal::Lagged);
+    assert_eq!(node.heard().await, PAGE as usize * 2 + 5);
+}

@@ -1,0 +1,158 @@
+//! What waits for one connection.
+//!
+//! ```text
+//!   Announce ──inbox:state sent──▶ Behind ──caught up (under the hub's lock)──▶ Live
+//!      ▲                             ▲                                           │
+//!      └── the log was replaced ──   └────────────── full ───────────────────────┘
+//! ```
+//!
+//! Only a *live* mailbox is given rows. One that is full falls *behind*: nothing more is queued, and once it is drained
+//! the driver reads what was missed, from the hub's recent rows or else the store. So a slow reader costs at most
+//! its bound in memory, and loses nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use carillon_domain::Position;
+use carillon_protocol::Frame;
+use tokio::sync::Notify;
+
+/// How a connection stands towards the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It has yet to hear `inbox:state`.
+    Announce,
+    /// It must read what it missed.
+    Behind,
+    /// It hears rows as they come.
+    Live,
+}
+
+/// The bounded queue of one connection.
+pub(crate) struct Mailbox {
+    socket_id: String,
+    bound: usize,
+    inner: Mutex<Inner>,
+    wake: Notify,
+}
+
+pub(crate) struct Inner {
+    pub(crate) stage: Stage,
+    /// The last row that was queued, or passed over because it is not for this connection: the guard against
+    /// repetition, and where catching up begins.
+    pub(crate) sent: Position,
+    queue: VecDeque<Frame>,
+    bytes: usize,
+}
+
+impl Mailbox {
+    /// A mailbox for the socket of this id, which starts after `sent` and holds at most `bound` bytes.
+    pub(crate) fn new(socket_id: String, bound: usize, sent: Position) -> Self {
+        let inner = Inner { stage: Stage::Announce, sent, queue: VecDeque::new(), bytes: 0 };
+        Self { socket_id, bound, inner: Mutex::new(inner), wake: Notify::new() }
+    }
+
+    pub(crate) fn socket_id(&self) -> &str {
+        &self.socket_id
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Offers a row. A repeated one is dropped; one that does not fit makes the mailbox fall behind.
+    pub(crate) fn offer(&self, position: Position, frame: &Frame) {
+        let mut inner = self.lock();
+        if inner.stage != Stage::Live || position <= inner.sent {
+            return;
+        }
+        if inner.bytes + frame.len() > self.bound {
+            inner.stage = Stage::Behind;
+            return;
+        }
+        inner.sent = position;
+        inner.push(frame.clone());
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// Queues word that is not of the log. It is dropped where it does not fit: such word only saves a reload.
+    pub(crate) fn post(&self, frame: &Frame) {
+        let mut inner = self.lock();
+        if inner.bytes + frame.len() <= self.bound {
+            inner.push(frame.clone());
+            drop(inner);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Queues what the driver itself read for this connection, and notes up to where that speaks for the log. It was
+    /// bounded when it was read, so it may exceed the mailbox's own bound.
+    pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) {
+        let mut inner = self.lock();
+        frames.into_iter().for_each(|frame| inner.push(frame));
+        inner.sent = inner.sent.max(through);
+    }
+
+    /// Starts anew from this place: what is queued is dropped, and the client will be told to reload.
+    pub(crate) fn restart(&self, at: Position) {
+        let mut inner = self.lock();
+        *inner = Inner { stage: Stage::Announce, sent: at, queue: VecDeque::new(), bytes: 0 };
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// `inbox:state` for this place is about to be sent: from here on the connection is behind at most. `false` if
+    /// the log was replaced meanwhile, and the state must be counted anew.
+    pub(crate) fn announced(&self, at: Position) -> bool {
+        let mut inner = self.lock();
+        let is_current = inner.stage == Stage::Announce && inner.sent == at;
+        if is_current {
+            inner.stage = Stage::Behind;
+        }
+        is_current
+    }
+
+    /// The oldest frame.
+    pub(crate) fn take(&self) -> Option<Frame> {
+        let mut inner = self.lock();
+        let frame = inner.queue.pop_front()?;
+        inner.bytes -= frame.len();
+        Some(frame)
+    }
+
+    /// Gives back a frame that could not be sent yet.
+    pub(crate) fn put_back(&self, frame: Frame) {
+        let mut inner = self.lock();
+        inner.bytes += frame.len();
+        inner.queue.push_front(frame);
+    }
+
+    /// What there is to do once the queue is empty; `None` while it is not.
+    pub(crate) fn drained(&self) -> Option<(Stage, Position)> {
+        let inner = self.lock();
+        inner.queue.is_empty().then_some((inner.stage, inner.sent))
+    }
+
+    /// Makes the next wait end at once.
+    pub(crate) fn rouse(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until something was queued since the last wait.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Whether these bytes fit beside what waits already.
+    pub(crate) fn fits(&self, inner: &Inner, bytes: usize) -> bool {
+        inner.bytes + bytes <= self.bound
+    }
+}
+
+impl Inner {
+    pub(crate) fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.queue.push_back(frame);
+    }
+}

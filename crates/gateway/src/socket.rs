@@ -1,0 +1,326 @@
+//! The main namespace of one connection: admission, arrival, events.
+//!
+//! ```text
+//!   CONNECT ─▶ Admission ─▶ inbox entered ─▶ hub joined ─▶ CONNECT answered
+//!                                                             │ unread as of the place joined at
+//!                                                             ▼
+//!                          store page ◀─ behind ◀─ inbox:state sent
+//!                              └──────────▶ live ─▶ rows as they come
+//! ```
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use carillon_domain::ports::PortError;
+use carillon_domain::{Entitled, Offset, Page, Position, Principal, Refusal};
+use carillon_protocol::socket::{AckId, Args, Event};
+use carillon_protocol::{Connection, Reason, SendError};
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::value::to_raw_value;
+
+use crate::events::{self, Answer};
+use crate::frames::{self, NAMESPACE};
+use crate::gateway::{EventLimiter, Gateway};
+use crate::hub::{CaughtUp, MemberId};
+use crate::mailbox::{Mailbox, Stage};
+
+/// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
+const TRY_AGAIN: u16 = 1013;
+/// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
+const POLICY: u16 = 1008;
+/// Events of one client that may be under way; while there are more, its link is not read.
+const WORK: usize = 16;
+/// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
+const PAGE: u32 = 64;
+/// Frames moved from the mailbox to the link before the driver looks at anything else.
+const TURN: usize = 64;
+
+/// The state of the main namespace.
+pub(crate) struct Socket {
+    gateway: Arc<Gateway>,
+    header_token: Option<String>,
+    joined: Option<Joined>,
+    /// What was asked of the store, in order; the first is under way.
+    work: VecDeque<BoxFuture<'static, Done>>,
+    limiter: EventLimiter,
+    /// Events refused since one was last taken.
+    strikes: u32,
+}
+
+struct Joined {
+    who: Arc<Entitled>,
+    id: MemberId,
+    mailbox: Arc<Mailbox>,
+    /// Reading towards the cursor; apart from `work`, so that a slow event holds no notification up.
+    arrival: Option<BoxFuture<'static, Arrived>>,
+}
+
+/// Something this socket waited for.
+pub(crate) enum Step {
+    Done(Done),
+    Arrived(Arrived),
+    Mail,
+}
+
+/// An answer from the domain.
+pub(crate) enum Done {
+    Entered(Principal, Result<Entitled, PortError>),
+    Answered(Option<AckId>, Answer),
+}
+
+/// A step of the way to live.
+pub(crate) enum Arrived {
+    Counted(Result<u32, PortError>, Offset),
+    Read(Result<Page, PortError>),
+}
+
+impl Socket {
+    pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
+        let limiter = gateway.event_limiter();
+        Self { gateway, header_token, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
+    }
+
+    /// Whether more may be read from the client.
+    pub(crate) fn has_room(&self) -> bool {
+        self.work.len() < WORK
+    }
+
+    /// Waits for whatever comes first: an answer, a step towards live, or mail.
+    pub(crate) async fn next(&mut self) -> Step {
+        let Self { joined, work, .. } = self;
+        let (arrival, mailbox) = match joined {
+            Some(joined) => (joined.arrival.as_mut(), Some(&joined.mailbox)),
+            None => (None, None),
+        };
+        tokio::select! {
+            done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step::Done(done),
+            arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step::Arrived(arrived),
+            () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step::Mail,
+        }
+    }
+
+    /// Moves what waits to the link as far as it takes it, and sees to it that what is missing is read.
+    pub(crate) fn pump(&mut self, machine: &mut Connection) {
+        let Some(joined) = &mut self.joined else { return };
+        for _ in 0..TURN {
+            if !machine.writable() {
+                return;
+            }
+            let Some(frame) = joined.mailbox.take() else { break };
+            if let Err(SendError::Full) = machine.send(&frame) {
+                return joined.mailbox.put_back(frame);
+            }
+        }
+        if joined.arrival.is_some() {
+            return;
+        }
+        match joined.mailbox.drained() {
+            Some((Stage::Announce, sent)) => joined.arrival = Some(count(&self.gateway, &joined.who, sent)),
+            Some((Stage::Behind, _)) => {
+                let now = self.gateway.wall_clock.now();
+                if let CaughtUp::Read(after, up_to) =
+                    self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now)
+                {
+                    joined.arrival = Some(read(&self.gateway, &joined.who, after, up_to));
+                } else {
+                    // What was missed may have been queued this instant.
+                    joined.mailbox.rouse();
+                }
+            }
+            Some((Stage::Live, _)) => {}
+            // More than one turn's worth is left.
+            None => joined.mailbox.rouse(),
+        }
+    }
+
+    /// Takes what [`Socket::next`] brought.
+    pub(crate) fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
+        match step {
+            Step::Mail => {}
+            Step::Done(done) => {
+                self.work.pop_front();
+                match done {
+                    Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
+                    Done::Answered(ack, answer) => reply(machine, ack, &answer),
+                }
+            }
+            Step::Arrived(arrived) => self.arrive(arrived, machine, now),
+        }
+    }
+
+    /// Takes what the client said.
+    pub(crate) fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
+        match event {
+            Event::Connect { nsp, .. } if nsp != NAMESPACE => {
+                machine.refuse(&nsp, "Invalid namespace", None);
+            }
+            Event::Connect { auth, .. } => self.admit(auth.as_ref(), machine),
+            Event::Emitted { name, args, ack, .. } => self.emitted(&name, args, ack, machine, now),
+            Event::Acked { .. } => {}
+            Event::Disconnected { reason, .. } => {
+                tracing::debug!(%reason, "socket disconnected");
+                self.leave();
+            }
+        }
+    }
+
+    fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
+        let admitted = match token(auth) {
+            Ok(token) => self.gateway.admission.admit(token.as_deref().or(self.header_token.as_deref())),
+            Err(refusal) => Err(refusal),
+        };
+        match admitted {
+            Err(refusal) => {
+                tracing::debug!(?refusal, "connection refused");
+                refuse(machine, &refusal.to_string(), refusal.code());
+            }
+            Ok(principal) => {
+                let reader = self.gateway.reader.clone();
+                self.work.push_back(Box::pin(async move {
+                    let entered = reader.enter(&principal).await;
+                    Done::Entered(principal, entered)
+                }));
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        principal: &Principal,
+        entered: Result<Entitled, PortError>,
+        machine: &mut Connection,
+        now: Duration,
+    ) {
+        let who = match entered {
+            Ok(who) => who,
+            Err(fault) => return unavailable(machine, &fault, now),
+        };
+        let settings = &self.gateway.settings;
+        let socket_id = crate::ids::random();
+        let most = settings.max_connections_per_user;
+        match self.gateway.hub.join(&who, socket_id.clone(), settings.mailbox_bytes, most) {
+            Err(_) => refuse(machine, "Too many connections", "too_many_connections"),
+            Ok((id, mailbox)) => {
+                tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "socket connected");
+                self.joined = Some(Joined { who: Arc::new(who), id, mailbox, arrival: None });
+                if !machine.accept(NAMESPACE, &socket_id, None) {
+                    self.leave();
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, arrived: Arrived, machine: &mut Connection, now: Duration) {
+        let Some(joined) = &mut self.joined else { return };
+        joined.arrival = None;
+        match arrived {
+            Arrived::Counted(Ok(unread), offset) => {
+                if joined.mailbox.announced(offset.position) {
+                    let state = frames::inbox_state(unread, self.gateway.wall_clock.now(), false, offset);
+                    joined.mailbox.refill([state], offset.position);
+                }
+            }
+            Arrived::Read(Ok(page)) => {
+                let epoch = page.head.epoch;
+                let rows = page.rows.iter().map(|row| frames::notification(epoch, row));
+                joined.mailbox.refill(rows, page.through);
+            }
+            Arrived::Counted(Err(fault), _) | Arrived::Read(Err(fault)) => unavailable(machine, &fault, now),
+        }
+    }
+
+    fn emitted(
+        &mut self,
+        name: &ByteString,
+        args: Args,
+        ack: Option<AckId>,
+        machine: &mut Connection,
+        now: Duration,
+    ) {
+        let Some(joined) = &self.joined else { return };
+        if let Err(wait) = self.limiter.check() {
+            self.strikes += 1;
+            reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+            // A burst over the limit is a mistake; a whole burst more of refusals is a flood.
+            if self.strikes > self.gateway.settings.event_burst.get() {
+                machine.close(Reason::ForcedServerClose, Some(POLICY), now);
+            }
+            return;
+        }
+        self.strikes = 0;
+        let (reader, who) = (self.gateway.reader.clone(), Arc::clone(&joined.who));
+        let (socket_id, name) = (joined.mailbox.socket_id().to_owned(), name.to_string());
+        self.work.push_back(Box::pin(async move {
+            Done::Answered(ack, events::answer(reader, who, socket_id, name, args).await)
+        }));
+    }
+
+    fn leave(&mut self) {
+        if let Some(joined) = self.joined.take() {
+            self.gateway.hub.leave(&joined.who, joined.id);
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// The token of a CONNECT payload: absent, or a text, or not to be had.
+fn token(auth: Option<&ByteString>) -> Result<Option<String>, Refusal> {
+    #[derive(Deserialize)]
+    struct Auth {
+        token: Option<String>,
+    }
+    let Some(auth) = auth else { return Ok(None) };
+    serde_json::from_str::<Auth>(auth)
+        .map(|auth| auth.token.filter(|token| !token.is_empty()))
+        .map_err(|_| Refusal::TokenInvalid { reason: "the token is not a string" })
+}
+
+fn count(gateway: &Arc<Gateway>, who: &Arc<Entitled>, sent: Position) -> BoxFuture<'static, Arrived> {
+    let (gateway, who) = (Arc::clone(gateway), Arc::clone(who));
+    Box::pin(async move {
+        let offset = Offset { epoch: gateway.hub.offset().epoch, position: sent };
+        Arrived::Counted(gateway.reader.unread(&who, sent).await, offset)
+    })
+}
+
+fn read(
+    gateway: &Arc<Gateway>,
+    who: &Arc<Entitled>,
+    after: Position,
+    up_to: Position,
+) -> BoxFuture<'static, Arrived> {
+    let (gateway, who) = (Arc::clone(gateway), Arc::clone(who));
+    Box::pin(async move {
+        let now = gateway.wall_clock.now();
+        Arrived::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await)
+    })
+}
+
+fn reply(machine: &mut Connection, ack: Option<AckId>, answer: &Answer) {
+    if let Some(id) = ack
+        && let Err(fault) = machine.ack(NAMESPACE, id, &(answer,), &[])
+    {
+        tracing::debug!(error = %fault, "an acknowledgement was not sent");
+    }
+}
+
+fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
+    let data = to_raw_value(&serde_json::json!({"code": code})).ok();
+    machine.refuse(NAMESPACE, message, data.as_deref());
+}
+
+/// Trouble of ours that will pass: a close that the client comes back from by itself, never a `44` or `41`, after
+/// which it would not.
+fn unavailable(machine: &mut Connection, fault: &PortError, now: Duration) {
+    tracing::warn!(error = %fault, "a connection was closed because the store failed");
+    machine.close(Reason::ForcedClose, Some(TRY_AGAIN), now);
+}

@@ -1,0 +1,70 @@
+//! A binary packet comes as its header and then its attachments, one message each (Socket.IO protocol v5,
+//! "Binary event"). This holds what has come, bounded in number, bytes and time.
+//!
+//! ```text
+//!   Idle --- header ---> Waiting --- last attachment ---> Idle, packet complete
+//!                         |   ^
+//!                         +---+ attachment     text, too many bytes, too late: malformed
+//! ```
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Packet;
+use crate::{Config, Malformed};
+
+#[derive(Debug)]
+pub(super) struct Reassembly {
+    max_bytes: usize,
+    timeout: Duration,
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    header: Packet,
+    parts: Vec<Bytes>,
+    bytes: usize,
+    until: Duration,
+}
+
+impl Reassembly {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { max_bytes: config.max_payload, timeout: config.attachment_timeout, waiting: None }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.waiting.as_ref().map(|waiting| waiting.until)
+    }
+
+    pub(super) fn begin(&mut self, header: Packet, now: Duration) {
+        let bytes = header.payload.as_ref().map_or(0, |payload| payload.len());
+        self.waiting = Some(Waiting { header, parts: Vec::new(), bytes, until: now + self.timeout });
+    }
+
+    /// Takes the next attachment; the packet, if it was the last.
+    pub(super) fn add(&mut self, part: Bytes) -> Result<Option<(Packet, Vec<Bytes>)>, Malformed> {
+        let Some(mut waiting) = self.waiting.take() else {
+            return Err(Malformed("got binary data when not reconstructing a packet"));
+        };
+        waiting.bytes = waiting.bytes.saturating_add(part.len());
+        if waiting.bytes > self.max_bytes {
+            return Err(Malformed("attachments exceed the payload limit"));
+        }
+        waiting.parts.push(part);
+        if waiting.parts.len() == waiting.header.attachments {
+            return Ok(Some((waiting.header, waiting.parts)));
+        }
+        self.waiting = Some(waiting);
+        Ok(None)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.waiting = None;
+    }
+}

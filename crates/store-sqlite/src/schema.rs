@@ -1,0 +1,71 @@
+//! The tables, as diesel knows them. What they are for stands in `migrations/sqlite`.
+
+use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
+
+table! {
+    log_head (id) {
+        id -> BigInt,
+        epoch -> BigInt,
+        position -> BigInt,
+        trimmed -> BigInt,
+    }
+}
+
+table! {
+    notifications (position) {
+        position -> BigInt,
+        id -> Binary,
+        event_id -> Binary,
+        room -> Text,
+        event -> Nullable<Text>,
+        #[sql_name = "type"]
+        kind -> Text,
+        title -> Text,
+        message -> Text,
+        data -> Text,
+        priority -> Text,
+        action_url -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    idempotency_keys (scope, key) {
+        scope -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        event_id -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+table! {
+    inbox (user_id, room) {
+        user_id -> Text,
+        room -> Text,
+        since -> BigInt,
+        read_up_to -> BigInt,
+    }
+}
+
+table! {
+    inbox_reads (user_id, room, up_to) {
+        user_id -> Text,
+        room -> Text,
+        up_to -> BigInt,
+        read_at -> BigInt,
+    }
+}
+
+table! {
+    inbox_marks (user_id, room, position) {
+        user_id -> Text,
+        room -> Text,
+        position -> BigInt,
+        read_at -> Nullable<BigInt>,
+    }
+}
+
+joinable!(inbox_marks -> notifications (position));
+allow_tables_to_appear_in_same_query!(inbox_marks, notifications);

@@ -1,0 +1,83 @@
+//! Counting what is unread, at a cost that does not grow with the inbox.
+
+use std::collections::HashSet;
+
+use carillon_domain::{Entitled, Position, Timestamp, UNREAD_BOUND};
+use diesel::prelude::*;
+
+use crate::error::StepError;
+use crate::inbox::{Reading, readings};
+use crate::schema::{inbox_marks, notifications};
+
+/// The unread items at or below `up_to`, at most [`UNREAD_BOUND`]. In each room it looks at that many entries beyond
+/// what was read up to, and at that many items made unread below; where more lie beyond, the answer is the bound.
+pub(crate) fn count(
+    connection: &mut SqliteConnection,
+    who: &Entitled,
+    up_to: Position,
+    now: Timestamp,
+) -> Result<u32, StepError> {
+    let (up_to, now) = (up_to.as_i64(), now.as_millis());
+    let bound = UNREAD_BOUND as usize;
+    let mut unread = 0;
+    for reading in readings(connection, who)? {
+        let Some(beyond) = beyond(connection, &reading, up_to, now)? else { return Ok(UNREAD_BOUND) };
+        unread += beyond + below(connection, &reading, up_to, now)?;
+        if unread >= bound {
+            return Ok(UNREAD_BOUND);
+        }
+    }
+    Ok(u32::try_from(unread).unwrap_or(UNREAD_BOUND))
+}
+
+/// Beyond what was read up to: the rows less the marks. `None` when there are more rows than may be looked at.
+fn beyond(
+    connection: &mut SqliteConnection,
+    Reading { user, room, read_up_to, .. }: &Reading<'_>,
+    up_to: i64,
+    now: i64,
+) -> Result<Option<usize>, StepError> {
+    use {inbox_marks as m, notifications as n};
+    let rows: Vec<(i64, Option<i64>)> = n::table
+        .filter(n::room.eq(room).and(n::position.gt(read_up_to)).and(n::position.le(up_to)))
+        .order(n::position)
+        .limit(i64::from(UNREAD_BOUND) + 1)
+        .select((n::position, n::expires_at))
+        .load(connection)?;
+    if rows.len() > UNREAD_BOUND as usize {
+        return Ok(None);
+    }
+    if rows.is_empty() {
+        return Ok(Some(0));
+    }
+    // Each mark has its row, so these are no more than those. Beyond what was read up to, every mark says read.
+    let marked: Vec<i64> = m::table
+        .filter(m::user_id.eq(user).and(m::room.eq(room)))
+        .filter(m::position.gt(read_up_to).and(m::position.le(up_to)))
+        .select(m::position)
+        .load(connection)?;
+    let marked: HashSet<i64> = marked.into_iter().collect();
+    let is_unread = |(position, expires_at): &&(i64, Option<i64>)| {
+        expires_at.is_none_or(|end| end > now) && !marked.contains(position)
+    };
+    Ok(Some(rows.iter().filter(is_unread).count()))
+}
+
+/// At or below what was read up to: the items made unread again.
+fn below(
+    connection: &mut SqliteConnection,
+    Reading { user, room, since, read_up_to }: &Reading<'_>,
+    up_to: i64,
+    now: i64,
+) -> Result<usize, StepError> {
+    use {inbox_marks as m, notifications as n};
+    let marks: Vec<Option<i64>> = m::table
+        .inner_join(n::table)
+        .filter(m::user_id.eq(user).and(m::room.eq(room)).and(m::read_at.is_null()))
+        .filter(m::position.gt(since).and(m::position.le(up_to.min(*read_up_to))))
+        .order(m::position)
+        .limit(UNREAD_BOUND.into())
+        .select(n::expires_at)
+        .load(connection)?;
+    Ok(marks.iter().filter(|end| end.is_none_or(|end| end > now)).count())
+}

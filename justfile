@@ -1,0 +1,66 @@
+# The recipes of this project. `./just` runs them where `just` itself is not installed.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+web := "crates/web/app"
+test_js := "tests/js"
+
+# List the recipes
+[private]
+default:
+    @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
+
+# Build every crate
+build:
+    cargo build --workspace
+
+# What a change must pass: formatting, lints, docs, spelling (where `typos` is installed)
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+    if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling not checked"; fi
+
+# Every test. The integration tests start the built binary and drive it with the official client in Node
+test: test-js
+    cargo build --workspace --bins
+    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
+    cargo test --workspace --doc --quiet
+
+# The npm packages the tests drive the server with
+[private]
+test-js:
+    npm ci --prefix {{ test_js }} --no-audit --no-fund --silent
+
+# A dev build: from nothing it is there in about half the time of a release build, and a demo needs no speed.
+
+# Build the web inbox and run the demo: a gateway with demo users and a clinic that publishes
+demo *args: web
+    cargo run --package carillon -- demo {{ args }}
+
+# Build the web inbox that the binary carries; without npm the binary carries a plain page instead
+web:
+    if [ ! -f {{ web }}/package.json ]; then exit 0; fi; \
+    if command -v npm >/dev/null; then cd {{ web }} && npm ci --no-audit --no-fund --silent && npm run --silent build; \
+    else echo "npm is not installed: the plain page is served"; fi
+
+# Measure: release builds of the server and of the load tool, which starts the server it measures
+bench *args:
+    cargo build --release --package carillon --package carillon-load
+    cargo run --release --quiet --package carillon-load -- bench {{ args }}
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# The documentation of the crates, in target/doc
+docs:
+    cargo doc --workspace --no-deps
+
+# Advisories, licences and duplicate bans of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Remove what ./just has installed
+clean-tools:
+    rm -rf .tools
