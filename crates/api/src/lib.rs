@@ -36,7 +36,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, 
 use carillon_domain::ports::{Clock, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
-pub use caller::{BadPublishKeys, PublishKeys};
+pub use caller::PublishKeys;
 
 use envelope::envelope;
 use limits::Limits;

@@ -18,6 +18,7 @@ use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
 use carillon_gateway::{Backend, Gateway, GatewaySettings};
 use carillon_store_sqlite::SqliteStore;
+use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -161,7 +162,7 @@ fn listen(
 
 fn api_settings(settings: &Settings) -> ApiSettings {
     ApiSettings {
-        publish_keys: settings.publish_keys.iter().map(|key| (key.name.clone(), key.key.clone())).collect(),
+        publish_keys: settings.publish_keys.iter().map(|key| (&key.name, key.key.expose_secret())).collect(),
         publish_rate: at_least_one(settings.publish_rate),
         publish_burst: at_least_one(settings.publish_burst),
         ..ApiSettings::default()

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carillon_auth_jwt::{JwtConfig, KeySource};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 
@@ -242,6 +242,11 @@ fn publish_keys(from: &mut Reader) -> Vec<PublishKey> {
             Err(what) => from.fault("publish_keys", what),
             Ok(PublishKey { name, .. }) if keys.iter().any(|k| k.name == name) => {
                 from.fault("publish_keys", format!("the name {name} occurs twice"));
+            }
+            Ok(PublishKey { name, key })
+                if keys.iter().any(|k| k.key.expose_secret() == key.expose_secret()) =>
+            {
+                from.fault("publish_keys", format!("the key of {name} is another's too"));
             }
             Ok(key) => keys.push(key),
         }

@@ -59,3 +59,36 @@ impl Admission {
         })
     }
 }
+
+/// What an `Authorization` header carries: `Bearer X` with the scheme in any letter case (RFC 6750 §2.1), or the bare
+/// `X` that some clients send. Another scheme is no credential for us.
+#[must_use]
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let value = authorization.trim();
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        None if !value.eq_ignore_ascii_case("bearer") => value,
+        Some(_) | None => return None,
+    };
+    Some(token).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_a_bearer_token_or_bare() {
+        for (value, expected) in [
+            ("Bearer abc", Some("abc")),
+            ("bEARER  abc ", Some("abc")),
+            ("abc", Some("abc")),
+            ("", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("Basic abc", None),
+        ] {
+            assert_eq!(bearer(value), expected, "{value:?}");
+        }
+    }
+}

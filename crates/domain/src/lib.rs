@@ -42,7 +42,7 @@ mod room;
 pub mod testing;
 mod time;
 
-pub use admission::{Admission, Refusal};
+pub use admission::{Admission, Refusal, bearer};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,

@@ -17,6 +17,7 @@
 
 mod error;
 mod inbox;
+mod listing;
 mod log;
 mod marks;
 mod migrate;

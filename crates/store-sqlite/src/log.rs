@@ -142,7 +142,8 @@ fn use_key(
         if first_fingerprint != fingerprint {
             return Ok(Some(Outcome::Mismatch));
         }
-        let corrupt = |_| StepError::Corrupt { table: "idempotency_keys", row: event_id.to_string() };
+        // The caller's name; their key is theirs.
+        let corrupt = |_| StepError::Corrupt { table: "idempotency_keys", row: scope.clone() };
         let first = EventId::from_uuid(Uuid::from_slice(&first).map_err(corrupt)?);
         // A key whose rows are gone is as good as forgotten.
         if let Some(first) = stored(connection, first)? {

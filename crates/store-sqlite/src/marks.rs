@@ -20,7 +20,8 @@ use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 
 use crate::error::StepError;
-use crate::inbox::{Place, Reading, find, newest, readings};
+use crate::inbox::{Place, Reading, find, readings};
+use crate::listing::newest;
 use crate::log::head;
 use crate::schema::{inbox, inbox_marks, inbox_reads, notifications};
 use crate::{rows, unread};

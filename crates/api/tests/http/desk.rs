@@ -51,7 +51,7 @@ impl Desk {
     }
 
     fn with(settings: &ApiSettings) -> Self {
-        let publish_keys = format!("booking:{KEY},billing:{OTHER_KEY}").parse().unwrap();
+        let publish_keys = [("booking", KEY), ("billing", OTHER_KEY)].into_iter().collect();
         let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
         let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
         let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });

@@ -225,6 +225,7 @@ fn publish_keys_are_long_and_their_names_unique() {
     refused("PUBLISH_KEYS", "clinic:hunter2hunter2", "fewer than 24");
     refused("PUBLISH_KEYS", &format!("clinic:{key} {key}"), "visible ASCII");
     refused("PUBLISH_KEYS", &format!("clinic:{key},clinic:{key}"), "occurs twice");
+    refused("PUBLISH_KEYS", &format!("clinic:{key},billing:{key}"), "another's too");
 }
 
 #[test]

@@ -70,14 +70,11 @@ fn new_sid(gateway: &Arc<Gateway>) -> String {
     format!("{}.{}", gateway.settings.node_id, ids::random())
 }
 
-/// What `Authorization` says on the first request of a session: the token, with or without `Bearer`.
+/// What `Authorization` says on the first request of a session. Browsers cannot set it on a WebSocket, so that of an
+/// upgrade does not count.
 fn header_token(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.trim();
-    let token = match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => value,
-    };
-    Some(token.to_owned())
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    carillon_domain::bearer(value).map(str::to_owned)
 }
 
 fn refuse(refusal: &HandshakeError) -> HttpResponse {
