@@ -1,3 +1,18 @@
-//! The tests that drive the real binary, and those of the workspace itself.
+//! The tests that drive the real binary, with the official client and over HTTP as its users do, and those of the
+//! workspace itself.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it is")]
 
 mod arrows;
+mod auth;
+mod durability;
+mod history;
+mod idempotency;
+mod inbox;
+mod limits;
+mod marks;
+mod origins;
+mod refusals;
+mod routing;
+mod slow_reader;
+mod transports;

@@ -1,1 +1,29 @@
-//! x
+//! The harness: it runs the real `carillon` binary and speaks to it as services, browsers and phones do.
+//!
+//! A test opens a [`Clinic`]: a fresh [`Node`] on a free port with its own SQLite file, six [`users`], a publisher
+//! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
+//! client without that process, for raw frames and for many thousands of connections.
+//!
+//! The harness panics where a test would have to give up, and says what it waited for; nothing here sleeps to let
+//! something happen. That something does *not* happen is shown by a fence: a notification published afterwards,
+//! which must be the next thing heard ([`Clinic::hears_nothing`]).
+//!
+//! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), and `npm ci` in `tests/js`.
+
+pub mod client;
+pub mod clinic;
+pub mod http;
+pub mod light;
+pub mod node;
+pub mod users;
+
+use std::time::Duration;
+
+pub use client::{Client, Connect, Life};
+pub use clinic::{Clinic, Published};
+pub use http::{Answer, Call, Http};
+pub use node::{Node, NodeSettings};
+pub use users::User;
+
+/// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.
+pub const PATIENCE: Duration = Duration::from_secs(10);

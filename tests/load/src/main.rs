@@ -1,1 +1,104 @@
-fn main() {}
+//! Load for a Carillon server: many clients, an open-loop publisher, and what came of it.
+//!
+//! `carillon-load bench` connects clients with a token each ([`fleet`]), publishes at a fixed rate whatever the
+//! server's pace ([`publisher`]), checks that every accepted notification reached each of its readers once and in
+//! order, and prints [`report::Report`]: JSON with `--json`, a table always. It ends with 1 if anything was lost,
+//! doubled, out of order or not accepted.
+//!
+//! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
+//! the loopback interface.
+
+mod bench;
+mod fleet;
+mod latency;
+mod process;
+mod publisher;
+mod report;
+mod target;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Parser)]
+#[command(version, about = "Load for a Carillon server on this machine")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Connect, publish, and measure what arrives.
+    Bench(Bench),
+}
+
+/// What to do to which server.
+#[derive(Debug, Clone, Args)]
+struct Bench {
+    /// The server, such as <http://127.0.0.1:5000>; JWT_SECRET and PUBLISH_KEY from the environment are used there.
+    /// Without it, the `carillon` beside this program is started on a fresh database.
+    #[arg(long)]
+    url: Option<String>,
+    /// The process of the server at --url, for its CPU and memory.
+    #[arg(long, requires = "url")]
+    pid: Option<u32>,
+    /// Where the database of a server started here lies; its disk decides how fast a publish is kept.
+    #[arg(long, conflicts_with = "url")]
+    dir: Option<PathBuf>,
+    /// WebSocket clients, each a user of its own.
+    #[arg(long, default_value_t = 1000)]
+    clients: usize,
+    /// Clients that connect at the same time.
+    #[arg(long, default_value_t = 64)]
+    connecting: usize,
+    /// Whom each notification is for.
+    #[arg(long, value_enum, default_value_t = Audience::User)]
+    publish: Audience,
+    /// HTTP requests a second.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Notifications in each request.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batch: u32,
+    /// For how long to publish.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+    /// Print the report as JSON on the standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whom a notification is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Audience {
+    /// One user, each in turn.
+    User,
+    /// A role that all clients have.
+    Role,
+    /// Everyone.
+    All,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Bench(options) = Cli::parse().command;
+    match bench::run(&options).await {
+        Ok(report) => {
+            eprint!("{}", report.table());
+            if options.json {
+                match serde_json::to_string_pretty(&report) {
+                    Ok(json) => println!("{json}"),
+                    Err(error) => eprintln!("error: {error}"),
+                }
+            }
+            if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// Drives official Socket.IO clients for the tests: one JSON command a line on stdin, one JSON report a line on stdout.
+//
+//   {cmd: "connect", client, url, options}            open a client (a number that the test chose)
+//   {cmd: "emit", client, args: [event, …], ack?}     emit; with `ack` (a number) ask for an acknowledgement
+//   {cmd: "disconnect", client}                       leave for good
+//   {cmd: "cut", client}                              lose the transport, as a network would; the client comes back by itself
+//
+//   {client, kind: "connect", sid, recovered, transport}
+//   {client, kind: "connect_error", message, data}
+//   {client, kind: "disconnect", reason}
+//   {client, kind: "upgrade", transport}
+//   {client, kind: "event", name, args}
+//   {client, kind: "ack", ack, args}
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const sockets = new Map();
+const report = (fields) => process.stdout.write(`${JSON.stringify(fields)}\n`);
+
+const commands = {
+  connect({ client, url, options }) {
+    // A manager of its own for each client, as each browser tab has; short delays so that a test need not wait.
+    const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
+    sockets.set(client, socket);
+    socket.on("connect", () => {
+      const transport = socket.io.engine.transport.name;
+      // Undefined where the server does not recover.
+      const recovered = socket.recovered === true;
+      report({ client, kind: "connect", sid: socket.id, recovered, transport });
+    });
+    socket.on("connect_error", ({ message, data, description }) => {
+      // `description` is the HTTP status where the transport failed.
+      const status = typeof description === "number" ? description : undefined;
+      report({ client, kind: "connect_error", message, data: data ?? null, status });
+    });
+    socket.on("disconnect", (reason) => report({ client, kind: "disconnect", reason }));
+    socket.onAny((name, ...args) => report({ client, kind: "event", name, args }));
+    socket.io.on("open", () => {
+      socket.io.engine.on("upgrade", ({ name }) => report({ client, kind: "upgrade", transport: name }));
+    });
+  },
+  emit({ client, args, ack }) {
+    const socket = sockets.get(client);
+    if (ack === undefined) socket.emit(...args);
+    else socket.emit(...args, (...answer) => report({ client, kind: "ack", ack, args: answer }));
+  },
+  disconnect({ client }) {
+    sockets.get(client).disconnect();
+  },
+  cut({ client }) {
+    sockets.get(client).io.engine.close();
+  },
+};
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const command = JSON.parse(line);
+    commands[command.cmd](command);
+  })
+  .on("close", () => process.exit(0));

@@ -1,0 +1,387 @@
+//! The official Socket.IO client, in one Node.js process per test that `js/driver.mjs` runs.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::{PATIENCE, User};
+
+/// What one client may hold before its test looks; a test that lets more pile up is wrong.
+const HELD: usize = 100_000;
+
+/// What the server says to admins of its own accord. Tests hear it only where they ask for it by name.
+const AMBIENT: [&str; 5] =
+    ["user:online", "user:offline", "presence:counts", "broadcast:acks", "auth:expiring"];
+
+/// How to connect: the options of `io(url, options)`.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    user: User,
+    options: Map<String, Value>,
+    namespace: &'static str,
+}
+
+impl Connect {
+    /// As `user`, with the token in the CONNECT payload and the client's defaults (polling, then upgrade).
+    #[must_use]
+    pub fn by(user: &User) -> Self {
+        Self { user: user.clone(), options: Map::new(), namespace: "" }.auth(json!({"token": user.token()}))
+    }
+
+    /// With this CONNECT payload instead.
+    #[must_use]
+    pub fn auth(self, payload: Value) -> Self {
+        self.option("auth", payload)
+    }
+
+    /// With an `Authorization` header and no payload. Browsers can send it with polling alone, Node with both.
+    #[must_use]
+    pub fn authorization(self, header: &str) -> Self {
+        self.auth(Value::Null).option("extraHeaders", json!({"Authorization": header}))
+    }
+
+    /// Over these transports alone, in this order.
+    #[must_use]
+    pub fn over(self, transports: &[&str]) -> Self {
+        self.option("transports", json!(transports))
+    }
+
+    /// To another namespace than `/`.
+    #[must_use]
+    pub fn namespace(self, namespace: &'static str) -> Self {
+        Self { namespace, ..self }
+    }
+
+    /// With any option of the client.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: Value) -> Self {
+        self.options.insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// What befalls a client's connection.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Life {
+    /// The server accepted it.
+    Connect {
+        /// The socket's id.
+        sid: String,
+        /// What the client says of `socket.recovered`.
+        recovered: bool,
+        /// `polling` or `websocket`.
+        transport: String,
+    },
+    /// The server refused it, or the transport failed.
+    ConnectError {
+        /// The error's text.
+        message: String,
+        /// What the server added, such as `{"code": "token_missing"}`.
+        data: Value,
+        /// The HTTP status, where the handshake was refused over polling.
+        status: Option<u16>,
+    },
+    /// It is over.
+    Disconnect {
+        /// The client's word for why.
+        reason: String,
+    },
+    /// It moved to another transport.
+    Upgrade {
+        /// Which.
+        transport: String,
+    },
+}
+
+/// An event as a handler is given it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// Its arguments; the offset is the last of them.
+    pub args: Vec<Value>,
+}
+
+/// Where the reports of one client go.
+#[derive(Debug)]
+struct Ears {
+    life: mpsc::Sender<Life>,
+    events: mpsc::Sender<Event>,
+    acks: HashMap<u64, oneshot::Sender<Vec<Value>>>,
+}
+
+type AllEars = Arc<Mutex<HashMap<u64, Ears>>>;
+
+/// The Node.js process.
+#[derive(Debug)]
+pub struct Driver {
+    stdin: tokio::sync::Mutex<ChildStdin>,
+    ears: AllEars,
+    numbers: AtomicU64,
+    _child: Child,
+}
+
+impl Driver {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When Node.js or the packages of `tests/js` are missing.
+    #[must_use]
+    pub fn start() -> Arc<Self> {
+        let js = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
+        let installed = js.join("node_modules/socket.io-client").is_dir();
+        assert!(installed, "the official client is not installed: run `npm ci` in {}", js.display());
+        let mut command = Command::new("node");
+        command.arg(js.join("driver.mjs")).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("Node.js did not start: {error}"));
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            panic!("Node.js has no pipes")
+        };
+        let ears = AllEars::default();
+        tokio::spawn(listen(stdout, Arc::clone(&ears)));
+        Arc::new(Self { stdin: stdin.into(), ears, numbers: AtomicU64::new(0), _child: child })
+    }
+
+    async fn tell(&self, command: &Value) {
+        let line = format!("{command}\n");
+        if let Err(error) = self.stdin.lock().await.write_all(line.as_bytes()).await {
+            panic!("the driver is gone: {error}");
+        }
+    }
+
+    fn with_ears<T>(&self, then: impl FnOnce(&mut HashMap<u64, Ears>) -> T) -> T {
+        then(&mut self.ears.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Hands each report to the client it is about.
+async fn listen(stdout: ChildStdout, ears: AllEars) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Ok(report) = serde_json::from_str::<Value>(&line) else { panic!("the driver said {line}") };
+        let mut ears = ears.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(ears) = report["client"].as_u64().and_then(|client| ears.get_mut(&client)) else { continue };
+        let heard = match report["kind"].as_str() {
+            Some("event") => serde_json::from_value(report).map(|event| ears.events.try_send(event).is_ok()),
+            Some("ack") => serde_json::from_value(report["args"].clone()).map(|args| {
+                let asked = report["ack"].as_u64().and_then(|ack| ears.acks.remove(&ack));
+                // An answer to a question that its test gave up on, or a second one, is nobody's.
+                asked.is_some_and(|asked| asked.send(args).is_ok())
+            }),
+            _ => serde_json::from_value(report).map(|life| ears.life.try_send(life).is_ok()),
+        };
+        heard.unwrap_or_else(|error| panic!("the driver said {line}: {error}"));
+    }
+}
+
+/// One official client.
+#[derive(Debug)]
+pub struct Client {
+    /// Whose it is.
+    pub user: User,
+    number: u64,
+    driver: Arc<Driver>,
+    /// What it was last on.
+    transport: String,
+    life: mpsc::Receiver<Life>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Client {
+    /// Opens a client; what becomes of it is told by [`Client::life`].
+    pub async fn open(driver: &Arc<Driver>, url: &str, connect: Connect) -> Self {
+        let number = driver.numbers.fetch_add(1, Relaxed);
+        let (life_in, life) = mpsc::channel(HELD);
+        let (events_in, events) = mpsc::channel(HELD);
+        let ears = Ears { life: life_in, events: events_in, acks: HashMap::new() };
+        driver.with_ears(|all| all.insert(number, ears));
+        let url = format!("{url}{}", connect.namespace);
+        let options = &connect.options;
+        driver.tell(&json!({"cmd": "connect", "client": number, "url": url, "options": options})).await;
+        Self {
+            user: connect.user,
+            number,
+            driver: Arc::clone(driver),
+            transport: String::new(),
+            life,
+            events,
+        }
+    }
+
+    /// What next befalls the connection.
+    ///
+    /// # Panics
+    /// When nothing does within [`PATIENCE`]; so do the other methods that wait.
+    #[track_caller]
+    pub fn life(&mut self) -> impl Future<Output = Life> {
+        let at = Location::caller();
+        async move {
+            let Ok(Some(life)) = timeout(PATIENCE, self.life.recv()).await else {
+                panic!("{at}: nothing became of {}'s connection", self.user.id)
+            };
+            if let Life::Connect { transport, .. } | Life::Upgrade { transport } = &life {
+                self.transport.clone_from(transport);
+            }
+            life
+        }
+    }
+
+    /// That it is refused: the message and the data.
+    ///
+    /// # Panics
+    /// When anything else comes first.
+    #[track_caller]
+    pub fn refused(&mut self) -> impl Future<Output = (String, Value)> {
+        let (at, life) = (Location::caller(), self.life());
+        async move {
+            match life.await {
+                Life::ConnectError { message, data, .. } => (message, data),
+                other => panic!("{at}: expected to be refused, but {other:?}"),
+            }
+        }
+    }
+
+    /// That it ends: the reason. An upgrade before that may pass.
+    ///
+    /// # Panics
+    /// When anything else comes first.
+    #[track_caller]
+    pub fn disconnected(&mut self) -> impl Future<Output = String> {
+        let at = Location::caller();
+        async move {
+            loop {
+                match self.life().await {
+                    Life::Upgrade { .. } => {}
+                    Life::Disconnect { reason } => return reason,
+                    other => panic!("{at}: expected the end, but {other:?}"),
+                }
+            }
+        }
+    }
+
+    /// That it is connected, at once or after failures and ends, and then told of its inbox: `inbox:state`'s payload.
+    ///
+    /// # Panics
+    /// When another event comes before `inbox:state`, or that one has no offset.
+    #[track_caller]
+    pub fn connected(&mut self) -> impl Future<Output = Value> {
+        let at = Location::caller();
+        async move {
+            while !matches!(self.life().await, Life::Connect { .. }) {}
+            let args = self.hears("inbox:state").await;
+            assert!(args.len() == 2 && args[1].is_string(), "{at}: {args:?} is no state with an offset");
+            args.into_iter().next().unwrap_or_default()
+        }
+    }
+
+    /// That it is on a WebSocket, or moves to one. The client may do so before its CONNECT is answered.
+    ///
+    /// # Panics
+    /// When anything else befalls it.
+    #[track_caller]
+    pub fn upgraded(&mut self) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        async move {
+            while self.transport != "websocket" {
+                let life = self.life().await;
+                assert!(matches!(life, Life::Upgrade { .. }), "{at}: expected an upgrade, but {life:?}");
+            }
+        }
+    }
+
+    /// That the next event is `name`: its arguments.
+    ///
+    /// # Panics
+    /// When the next event is another.
+    #[track_caller]
+    pub fn hears(&mut self, name: &str) -> impl Future<Output = Vec<Value>> {
+        let at = Location::caller();
+        async move {
+            loop {
+                let next = timeout(PATIENCE, self.events.recv()).await;
+                let Ok(Some(event)) = next else { panic!("{at}: {} never heard {name}", self.user.id) };
+                if event.name == name {
+                    return event.args;
+                }
+                let ambient = AMBIENT.contains(&event.name.as_str());
+                assert!(ambient, "{at}: {} waited for {name} and heard {event:?}", self.user.id);
+            }
+        }
+    }
+
+    /// That the next event is a notification, with an offset: the notification.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn notification(&mut self) -> impl Future<Output = Value> {
+        let (at, heard) = (Location::caller(), self.hears("notification"));
+        async move {
+            let mut args = heard.await;
+            assert!(
+                args.len() == 2 && args[1].is_string(),
+                "{at}: {args:?} is no notification with an offset"
+            );
+            args.swap_remove(0)
+        }
+    }
+
+    /// Emits without asking for an answer.
+    pub async fn say(&self, event: &str, argument: Value) {
+        let args = [json!(event), argument];
+        self.driver.tell(&json!({"cmd": "emit", "client": self.number, "args": args})).await;
+    }
+
+    /// Emits and waits for the one argument of the answer.
+    ///
+    /// # Panics
+    /// When there is no answer, or not one argument.
+    #[track_caller]
+    pub fn ask(&self, event: &str, argument: Value) -> impl Future<Output = Value> {
+        self.ask_with(event, vec![argument])
+    }
+
+    /// [`Client::ask`], with any number of arguments.
+    ///
+    /// # Panics
+    /// As `ask`.
+    #[track_caller]
+    pub fn ask_with(&self, event: &str, arguments: Vec<Value>) -> impl Future<Output = Value> {
+        let at = Location::caller();
+        async move {
+            let (asked, answer) = oneshot::channel();
+            let ack = self.driver.numbers.fetch_add(1, Relaxed);
+            self.driver.with_ears(|all| {
+                all.get_mut(&self.number).map(|ears| ears.acks.insert(ack, asked));
+            });
+            let args: Vec<Value> = [vec![json!(event)], arguments].concat();
+            self.driver.tell(&json!({"cmd": "emit", "client": self.number, "args": args, "ack": ack})).await;
+            let Ok(Ok(args)) = timeout(PATIENCE, answer).await else {
+                panic!("{at}: {event} was not answered")
+            };
+            assert_eq!(args.len(), 1, "{at}: {event} was answered with {args:?}");
+            args.into_iter().next().unwrap_or_default()
+        }
+    }
+
+    /// Leaves for good.
+    pub async fn leave(&mut self) {
+        self.driver.tell(&json!({"cmd": "disconnect", "client": self.number})).await;
+    }
+
+    /// Loses its transport as by a network fault, and comes back by itself.
+    pub async fn cut(&mut self) {
+        self.driver.tell(&json!({"cmd": "cut", "client": self.number})).await;
+    }
+}
