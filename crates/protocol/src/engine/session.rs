@@ -48,7 +48,7 @@ pub struct Session {
     poll_pending: bool,
     heartbeat: Heartbeat,
     outbox: Outbox,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Output<Message>>,
 }
 
 impl Session {
@@ -121,7 +121,7 @@ impl Session {
 
     /// The next thing to do. A pending GET is answered only when nothing else is left, so that all that was
     /// sent in one turn travels in one body.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Output<Message>> {
         if self.outputs.is_empty() && self.poll_pending && !self.outbox.is_empty() {
             self.release_poll();
         }
@@ -265,8 +265,8 @@ impl Session {
                 let why = Violation { reason: Reason::TransportClose, detail: "close packet" };
                 return self.end(why, None, &Packet::Noop);
             }
-            Packet::Text(text) => self.outputs.push_back(Output::Message(Message::Text(text))),
-            Packet::Binary(bytes) => self.outputs.push_back(Output::Message(Message::Binary(bytes))),
+            Packet::Text(text) => self.outputs.push_back(Output::Event(Message::Text(text))),
+            Packet::Binary(bytes) => self.outputs.push_back(Output::Event(Message::Binary(bytes))),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
         self.heartbeat.on_packet(now);
