@@ -11,7 +11,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use carillon_protocol::engine::HandshakeError;
 
-use crate::gateway::Gateway;
+use crate::application::Application;
+use crate::server::Server;
 
 /// What a preflight allows: what the official server's `cors` answers.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
@@ -61,13 +62,13 @@ impl Origins {
 ///
 /// # Errors
 /// Those of the inner service.
-pub async fn guard(
+pub async fn guard<A: Application>(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let origin = request
-        .app_data::<web::Data<Gateway>>()
-        .map_or(Origin::None, |gateway| gateway.origins.classify(request.headers()));
+        .app_data::<web::Data<Server<A>>>()
+        .map_or(Origin::None, |server| server.origins.classify(request.headers()));
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {

@@ -9,10 +9,11 @@ use carillon_protocol::engine::{HandshakeError, Message};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{header_token, new_sid, unavailable};
+use super::{new_sid, unavailable};
+use crate::application::Application;
 use crate::directory::Polling;
 use crate::drive::{Driver, Link};
-use crate::gateway::Gateway;
+use crate::server::Server;
 
 /// How long a write may wait for a client that does not read, before the connection is closed as too slow.
 const STALLED: Duration = Duration::from_secs(30);
@@ -24,18 +25,19 @@ pub(crate) struct WebSocket {
 }
 
 /// Opens a session on a WebSocket.
-pub(super) fn open(
+pub(super) fn open<A: Application>(
     request: &HttpRequest,
     payload: web::Payload,
-    gateway: Arc<Gateway>,
+    server: Arc<Server<A>>,
+    peer: A::Peer,
 ) -> Result<HttpResponse, HandshakeError> {
-    let sid = new_sid(&gateway);
-    if !gateway.directory.open_websocket(&sid, gateway.settings.max_connections) {
+    let sid = new_sid(&server);
+    if !server.directory.open_websocket(&sid, server.settings.max_connections) {
         return Ok(unavailable("too many connections"));
     }
-    let limit = gateway.settings.protocol.max_payload;
+    let limit = server.settings.protocol.max_payload;
     // Made first: dropped when the handshake fails, it takes the sid out again.
-    let driver = Driver::new(gateway, sid, header_token(request), None, None);
+    let driver = Driver::new(server, sid, peer, None, None);
     match WebSocket::accept(request, payload, limit) {
         Ok((response, websocket)) => {
             actix_web::rt::spawn(driver.run(Some(websocket)));
@@ -46,10 +48,10 @@ pub(super) fn open(
 }
 
 /// Brings a WebSocket to a session that polls. The session is asked first, so that a refusal is an HTTP answer.
-pub(super) async fn upgrade(
+pub(super) async fn upgrade<A: Application>(
     request: &HttpRequest,
     payload: web::Payload,
-    session: &Polling,
+    session: &Polling<A>,
     limit: usize,
 ) -> Result<HttpResponse, HandshakeError> {
     let (response, websocket) = match WebSocket::accept(request, payload, limit) {
