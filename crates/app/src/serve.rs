@@ -16,7 +16,7 @@ use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_auth_jwt::Verifier;
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
-use carillon_gateway::{Backend, Gateway, GatewaySettings, ServerSettings};
+use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use carillon_store_sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -181,7 +181,7 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
                 ..Default::default()
             },
             node_id: settings.node_id.clone(),
-            allowed_origins: settings.frontend_origins.clone(),
+            allowed_origins: AllowedOrigins::Only(settings.frontend_origins.clone()),
             max_connections: settings.max_connections,
             drain: settings.drain,
         },

@@ -48,6 +48,12 @@ pub trait Application: Sized + Send + Sync + 'static {
     /// One session's part of it.
     type Peer: Peer;
 
+    /// Where it is mounted, without the slash at its end: `/engine.io` for Engine.IO alone, by convention.
+    const PATH: &'static str = "/socket.io";
+
+    /// Whether [`Peer::posting`] is called. Copying the headers of each POST is not free.
+    const HEARS_POST_HEADERS: bool = false;
+
     /// Lets a session begin, or turns it away. While it waits the client has no answer.
     ///
     /// # Errors
@@ -68,6 +74,9 @@ pub trait Peer: Send + 'static {
 
     /// Takes what the machine tells.
     fn hear(&mut self, event: <Self::Machine as Machine>::Event, machine: &mut Self::Machine, now: Duration);
+
+    /// Learns the headers of a POST whose messages it is about to hear, if [`Application::HEARS_POST_HEADERS`].
+    fn posting(&mut self, _headers: HeaderMap) {}
 
     /// Waits for whatever comes first of what this peer waits for; for ever, if that is nothing. It is dropped and
     /// called again whenever anything else happens to the connection, and must lose nothing by that.

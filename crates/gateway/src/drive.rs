@@ -13,6 +13,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderMap;
 use actix_ws::{AggregatedMessage, ProtocolError};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -32,8 +33,8 @@ const RESTARTING: u16 = 1012;
 pub(crate) enum Link<A: Application> {
     /// A GET: the answer is the body.
     Poll(oneshot::Sender<Result<ByteString, HandshakeError>>),
-    /// A POST's body.
-    Body(Bytes, oneshot::Sender<Result<(), HandshakeError>>),
+    /// A POST's body, and its headers if the application hears them.
+    Body(Bytes, Option<Box<HeaderMap>>, oneshot::Sender<Result<(), HandshakeError>>),
     /// A POST that could not be read to its end.
     BodyFailed,
     /// A WebSocket wants to take over: the answer is the driver itself.
@@ -133,7 +134,10 @@ impl<A: Application> Driver<A> {
                 Ok(()) => self.poll = Some(reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Wake::Link(Some(Link::Body(body, reply))) => {
+            Wake::Link(Some(Link::Body(body, headers, reply))) => {
+                if let Some(headers) = headers {
+                    self.peer.posting(*headers);
+                }
                 drop(reply.send(self.machine.request(Request::Body(body), now)));
             }
             Wake::Link(Some(Link::BodyFailed)) => self.machine.handle(Input::BodyFailed, now),

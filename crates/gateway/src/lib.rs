@@ -29,6 +29,6 @@ mod transport;
 pub use application::{Application, Handshake, Peer};
 pub use carillon_protocol::Config as Protocol;
 pub use gateway::{Backend, Gateway, GatewaySettings};
-pub use origin::guard;
+pub use origin::{AllowedOrigins, guard};
 pub use server::{Server, ServerSettings};
 pub use transport::configure;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::application::Application;
 use crate::directory::Directory;
-use crate::origin::Origins;
+use crate::origin::{AllowedOrigins, Origins};
 
 /// The figures a server runs by; the settings of the same names in the contract (§2) say what they mean.
 #[derive(Debug, Clone)]
@@ -16,8 +16,8 @@ pub struct ServerSettings {
     pub protocol: carillon_protocol::Config,
     /// This node's name: sids begin with it and a full stop.
     pub node_id: String,
-    /// Allowed origins, exact: `scheme://host[:port]`.
-    pub allowed_origins: Vec<String>,
+    /// The pages that may talk to this node.
+    pub allowed_origins: AllowedOrigins,
     /// Sessions of this node; one more is answered 503.
     pub max_connections: usize,
     /// Over this time connections are closed on a drain.

@@ -1,4 +1,4 @@
-//! `/socket.io/`: what each request asks for, and by which transport it is served.
+//! What each request asks for, and by which transport it is served.
 
 mod polling;
 mod websocket;
@@ -15,12 +15,12 @@ use crate::server::Server;
 
 pub(crate) use websocket::WebSocket;
 
-/// Mounts the Socket.IO path. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
+/// Mounts [`Application::PATH`]. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
 /// server takes whatever follows.
 pub fn configure<A: Application>(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/socket.io").to(entry::<A>))
-        .service(web::resource("/socket.io/{rest:.*}").to(entry::<A>));
+        .service(web::resource(A::PATH).to(entry::<A>))
+        .service(web::resource(format!("{}/{{rest:.*}}", A::PATH)).to(entry::<A>));
 }
 
 async fn entry<A: Application>(

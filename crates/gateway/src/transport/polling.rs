@@ -70,7 +70,8 @@ pub(super) async fn post<A: Application>(
         Err(refusal) => return Ok(refusal),
     };
     let (reply, answer) = oneshot::channel();
-    let sent = session.links.send(Link::Body(body, reply)).await;
+    let headers = A::HEARS_POST_HEADERS.then(|| Box::new(request.headers().clone()));
+    let sent = session.links.send(Link::Body(body, headers, reply)).await;
     post.complete();
     sent.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     answer.await.map_err(|_| HandshakeError::SESSION_UNKNOWN)??;
