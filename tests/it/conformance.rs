@@ -31,7 +31,11 @@ impl Server {
 async fn satisfies(mode: &str) {
     let server = Server::start(mode).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/conformance.mjs");
-    let run = Command::new("node").arg(script).args([mode, &server.url, &ann().token()]).kill_on_drop(true).output();
+    let run = Command::new("node")
+        .arg(script)
+        .args([mode, &server.url, &ann().token()])
+        .kill_on_drop(true)
+        .output();
     let output = timeout(6 * PATIENCE, run).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
