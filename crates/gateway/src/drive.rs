@@ -14,20 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
-use actix_ws::{AggregatedMessage, ProtocolError};
 use bytes::Bytes;
 use bytestring::ByteString;
-use carillon_protocol::engine::{HandshakeError, Input, Message, Request, Transport};
+use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
 use carillon_protocol::{Machine, Output, Reason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::application::{Application, MachineOf, Peer};
+use crate::limiter::Limiter;
 use crate::server::Server;
-use crate::transport::WebSocket;
+use crate::transport::{Received, WebSocket};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
 const RESTARTING: u16 = 1012;
+/// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
+pub(crate) const POLICY: u16 = 1008;
 
 /// An HTTP request for a session's task.
 pub(crate) enum Link<A: Application> {
@@ -49,6 +51,8 @@ pub(crate) struct Driver<A: Application> {
     peer: A::Peer,
     /// `None` for a session that never polled.
     links: Option<mpsc::Receiver<Link<A>>>,
+    /// Pings of the WebSocket's own, which the codec answers.
+    controls: Limiter,
     /// The GET that waits for an answer.
     poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     draining: watch::Receiver<bool>,
@@ -60,7 +64,7 @@ pub(crate) struct Driver<A: Application> {
 enum Wake<A: Application> {
     Link(Option<Link<A>>),
     PollAborted,
-    WebSocket(Option<Result<AggregatedMessage, ProtocolError>>),
+    Received(Received),
     Step(<A::Peer as Peer>::Step),
     Drain,
     Deadline,
@@ -77,8 +81,8 @@ impl<A: Application> Driver<A> {
     ) -> Box<Self> {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         let machine = Machine::open(server.settings.protocol, &sid, transport, server.now());
-        let draining = server.draining();
-        Box::new(Self { server, sid, machine, peer, links, poll, draining, leave_at: None })
+        let (draining, controls) = (server.draining(), server.control_limiter());
+        Box::new(Self { server, sid, machine, peer, links, controls, poll, draining, leave_at: None })
     }
 
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
@@ -119,7 +123,7 @@ impl<A: Application> Driver<A> {
         tokio::select! {
             link = async { links.as_mut()?.recv().await }, if links.is_some() => Wake::Link(link),
             () = async { if let Some(poll) = poll { poll.closed().await } }, if poll.is_some() => Wake::PollAborted,
-            message = async { websocket.as_mut()?.recv().await }, if listens && websocket.is_some() => Wake::WebSocket(message),
+            received = async { match websocket { Some(websocket) => websocket.recv().await, None => pending().await } }, if listens => Wake::Received(received),
             step = peer.next() => Wake::Step(step),
             _ = draining.wait_for(|draining| *draining), if leave_at.is_none() => Wake::Drain,
             () = until(server.started, deadline) => Wake::Deadline,
@@ -147,7 +151,7 @@ impl<A: Application> Driver<A> {
                 self.poll = None;
                 self.machine.handle(Input::PollAborted, now);
             }
-            Wake::WebSocket(message) => self.take_message(message, websocket).await,
+            Wake::Received(received) => self.receive(received, websocket),
             Wake::Step(step) => self.peer.take(step, &mut self.machine, now),
             Wake::Drain => self.leave_at = Some(now + self.server.moment_to_leave()),
             Wake::Deadline if self.leave_at.is_some_and(|at| at <= now) => {
@@ -158,29 +162,19 @@ impl<A: Application> Driver<A> {
         }
     }
 
-    async fn take_message(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-        websocket: &mut Option<WebSocket>,
-    ) {
-        let input = match message {
-            Some(Ok(AggregatedMessage::Text(text))) => Input::Socket(Message::Text(text)),
-            Some(Ok(AggregatedMessage::Binary(bytes))) => Input::Socket(Message::Binary(bytes)),
-            Some(Ok(AggregatedMessage::Ping(bytes))) => {
-                if let Some(websocket) = websocket {
-                    websocket.pong(&bytes).await;
-                }
-                return;
+    fn receive(&mut self, received: Received, websocket: &mut Option<WebSocket>) {
+        let input = match received {
+            Received::Message(message) => Input::Socket(message),
+            Received::Control if self.controls.check().is_ok() => return,
+            Received::Control => {
+                return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.server.now());
             }
-            Some(Ok(AggregatedMessage::Pong(_))) => return,
-            Some(Ok(AggregatedMessage::Close(_))) | None => {
-                *websocket = None;
+            Received::Closed => {
+                close(websocket, None);
                 Input::SocketClosed
             }
-            Some(Err(fault)) => {
-                if let Some(websocket) = websocket.take() {
-                    websocket.reject(&fault).await;
-                }
+            Received::Failed(code) => {
+                close(websocket, code);
                 Input::SocketFailed
             }
         };
@@ -189,46 +183,63 @@ impl<A: Application> Driver<A> {
 
     /// Does what the machine says; `false` when there is nothing left to do, ever.
     async fn perform(&mut self, websocket: &mut Option<WebSocket>) -> bool {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Poll(body) => {
-                    if let Some(poll) = self.poll.take()
-                        && poll.send(Ok(body)).is_err()
-                    {
-                        self.machine.handle(Input::PollAborted, self.server.now());
+        let mut is_fed = false;
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                match output {
+                    Output::Poll(body) => {
+                        if let Some(poll) = self.poll.take()
+                            && poll.send(Ok(body)).is_err()
+                        {
+                            self.machine.handle(Input::PollAborted, self.server.now());
+                        }
                     }
-                }
-                Output::Socket(message) => {
-                    if let Some(link) = websocket
-                        && !link.send(message).await
-                    {
-                        *websocket = None;
-                        self.machine.handle(Input::SocketFailed, self.server.now());
+                    Output::Socket(message) => {
+                        if let Some(link) = websocket {
+                            is_fed = link.feed(message).await;
+                            self.fail_unless(is_fed, websocket);
+                        }
                     }
-                }
-                Output::CloseSocket(code) => {
-                    if let Some(websocket) = websocket.take() {
-                        websocket.close(code).await;
+                    Output::CloseSocket(code) => close(websocket, code),
+                    Output::Upgraded => self.server.directory.upgraded(&self.sid),
+                    Output::Event(event) => {
+                        let now = self.server.now();
+                        self.peer.hear(event, &mut self.machine, now);
                     }
+                    Output::Closed(why) => {
+                        tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
+                    }
+                    Output::Finished => return false,
                 }
-                Output::Upgraded => self.server.directory.upgraded(&self.sid),
-                Output::Event(event) => {
-                    let now = self.server.now();
-                    self.peer.hear(event, &mut self.machine, now);
+            }
+            // What was said in one turn leaves in one write.
+            match websocket {
+                Some(link) if std::mem::take(&mut is_fed) => {
+                    let is_flushed = link.flush().await;
+                    self.fail_unless(is_flushed, websocket);
                 }
-                Output::Closed(why) => {
-                    tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
-                }
-                Output::Finished => return false,
+                _ => return true,
             }
         }
-        true
+    }
+
+    fn fail_unless(&mut self, is_written: bool, websocket: &mut Option<WebSocket>) {
+        if !is_written {
+            *websocket = None;
+            self.machine.handle(Input::SocketFailed, self.server.now());
+        }
     }
 }
 
 impl<A: Application> Drop for Driver<A> {
     fn drop(&mut self) {
         self.server.directory.close(&self.sid);
+    }
+}
+
+fn close(websocket: &mut Option<WebSocket>, code: Option<u16>) {
+    if let Some(websocket) = websocket.take() {
+        websocket.close(code);
     }
 }
 

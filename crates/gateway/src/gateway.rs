@@ -2,14 +2,11 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
 use carillon_domain::ports::{Clock, Fanout, Log, PortError};
 use carillon_domain::{Admission, Follower, Reader};
 use carillon_protocol::engine::HandshakeError;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::application::{Application, Handshake};
 use crate::feed::Feed;
@@ -82,11 +79,6 @@ impl Gateway {
         };
         Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))
     }
-
-    pub(crate) fn event_limiter(&self) -> EventLimiter {
-        let quota = Quota::per_second(self.settings.event_rate).allow_burst(self.settings.event_burst);
-        EventLimiter(RateLimiter::direct(quota))
-    }
 }
 
 impl Application for Gateway {
@@ -97,15 +89,5 @@ impl Application for Gateway {
         let header = handshake.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(carillon_domain::bearer).map(str::to_owned);
         Ok(Socket::new(Arc::clone(self), token))
-    }
-}
-
-/// How many events one connection may send.
-pub(crate) struct EventLimiter(DefaultDirectRateLimiter);
-
-impl EventLimiter {
-    /// Takes one event, or says how long until one would be taken.
-    pub(crate) fn check(&self) -> Result<(), Duration> {
-        self.0.check().map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
     }
 }

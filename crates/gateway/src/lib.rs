@@ -1,7 +1,7 @@
 //! Connections: both transports, one task each, and the hub in which the log meets them.
 //!
 //! Two halves, one upon the other. The lower serves connections for any [`Application`]: [`Server`] holds what those of a
-//! node share; a request ([`configure`]) opens a session or is passed to the one task that drives its session (`drive`),
+//! node share; a request ([`listen`]) opens a session or is passed to the one task that drives its session (`drive`),
 //! around a machine of `carillon-protocol`, and what that machine tells goes to the application's [`Peer`].
 //!
 //! The upper is Carillon's own application, [`Gateway`]: the main namespace's affairs (admission, arrival, events) are in
@@ -20,6 +20,8 @@ mod frames;
 mod gateway;
 mod hub;
 mod ids;
+mod limiter;
+mod listen;
 mod mailbox;
 mod origin;
 mod server;
@@ -29,6 +31,6 @@ mod transport;
 pub use application::{Application, Handshake, Peer};
 pub use carillon_protocol::Config as Protocol;
 pub use gateway::{Backend, Gateway, GatewaySettings};
-pub use origin::{AllowedOrigins, guard};
+pub use listen::listen;
+pub use origin::AllowedOrigins;
 pub use server::{Server, ServerSettings};
-pub use transport::configure;

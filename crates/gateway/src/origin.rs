@@ -32,7 +32,7 @@ pub enum AllowedOrigins {
 pub(crate) struct Origins(Option<HashSet<String>>);
 
 /// What a request says of where it comes from.
-enum Origin {
+pub(crate) enum Origin {
     /// No page: a server, a phone, or a page's own navigation.
     None,
     /// Whoever; answers say so.
@@ -43,6 +43,25 @@ enum Origin {
     Foreign,
 }
 
+impl Origin {
+    /// Lets the page read an answer, or says nothing to it.
+    pub(crate) fn allow(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Any => {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                return;
+            }
+            Self::Allowed(origin) => {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+            Self::None | Self::Foreign => {}
+        }
+        // An answer to one origin must not be handed to another by a cache.
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
 impl Origins {
     pub(crate) fn new(allowed: &AllowedOrigins) -> Self {
         match allowed {
@@ -51,7 +70,7 @@ impl Origins {
         }
     }
 
-    fn classify(&self, headers: &HeaderMap) -> Origin {
+    pub(crate) fn classify(&self, headers: &HeaderMap) -> Origin {
         let Some(these) = &self.0 else { return Origin::Any };
         let mut origins = headers.get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
@@ -77,7 +96,7 @@ fn allows(these: &HashSet<String>, origin: &HeaderValue, headers: &HeaderMap) ->
 ///
 /// # Errors
 /// Those of the inner service.
-pub async fn guard<A: Application>(
+pub(crate) async fn guard<A: Application>(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -105,20 +124,7 @@ pub async fn guard<A: Application>(
             response
         }
     };
-    let headers = response.headers_mut();
-    match origin {
-        Origin::Any => {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            return Ok(response);
-        }
-        Origin::Allowed(origin) => {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-        Origin::None | Origin::Foreign => {}
-    }
-    // An answer to one origin must not be handed to another by a cache.
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    origin.allow(response.headers_mut());
     Ok(response)
 }
 

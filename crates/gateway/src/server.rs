@@ -1,5 +1,6 @@
 //! What the connections of a node share, whatever is served on them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::application::Application;
 use crate::directory::Directory;
+use crate::limiter::Limiter;
 use crate::origin::{AllowedOrigins, Origins};
 
 /// The figures a server runs by; the settings of the same names in the contract (§2) say what they mean.
@@ -20,6 +22,10 @@ pub struct ServerSettings {
     pub allowed_origins: AllowedOrigins,
     /// Sessions of this node; one more is answered 503.
     pub max_connections: usize,
+    /// A WebSocket's own pings and pongs a second per connection, in the long run. More, and it is closed.
+    pub control_rate: NonZeroU32,
+    /// As many of them at once.
+    pub control_burst: NonZeroU32,
     /// Over this time connections are closed on a drain.
     pub drain: Duration,
 }
@@ -36,7 +42,7 @@ pub struct Server<A: Application> {
 }
 
 impl<A: Application> Server<A> {
-    /// A server without connections: mount it with [`crate::configure`], behind [`crate::guard`].
+    /// A server without connections; [`crate::listen`] brings them.
     #[must_use]
     pub fn new(settings: ServerSettings, application: Arc<A>) -> Arc<Self> {
         Arc::new(Self {
@@ -77,6 +83,10 @@ impl<A: Application> Server<A> {
     /// asked at once. A fifth of the time is kept for the closing itself.
     pub(crate) fn moment_to_leave(&self) -> Duration {
         self.settings.drain.mul_f64(0.8 * rand::random::<f64>())
+    }
+
+    pub(crate) fn control_limiter(&self) -> Limiter {
+        Limiter::new(self.settings.control_rate, self.settings.control_burst)
     }
 
     /// The machines' time.

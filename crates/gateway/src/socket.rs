@@ -23,16 +23,16 @@ use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
+use crate::drive::POLICY;
 use crate::events::{self, Answer};
 use crate::frames::{self, NAMESPACE};
-use crate::gateway::{EventLimiter, Gateway};
+use crate::gateway::Gateway;
 use crate::hub::{CaughtUp, MemberId};
+use crate::limiter::Limiter;
 use crate::mailbox::{Mailbox, Stage};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
-/// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
-const POLICY: u16 = 1008;
 /// Events of one client that may be under way; while there are more, its link is not read.
 const WORK: usize = 16;
 /// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
@@ -47,7 +47,7 @@ pub struct Socket {
     joined: Option<Joined>,
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
-    limiter: EventLimiter,
+    limiter: Limiter,
     /// Events refused since one was last taken.
     strikes: u32,
 }
@@ -83,7 +83,7 @@ enum Arrived {
 
 impl Socket {
     pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
-        let limiter = gateway.event_limiter();
+        let limiter = Limiter::new(gateway.settings.event_rate, gateway.settings.event_burst);
         Self { gateway, header_token, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
     }
 }

@@ -14,11 +14,10 @@ mod seen;
 mod socket;
 
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use carillon_gateway::{AllowedOrigins, Application, Protocol, Server, ServerSettings};
 use clap::{Parser, ValueEnum};
@@ -107,21 +106,13 @@ async fn serve<A: Application>(options: &Options, application: A) -> anyhow::Res
         node_id: "conformance".into(),
         allowed_origins: AllowedOrigins::Any,
         max_connections: 10_000,
+        control_rate: NonZeroU32::MAX,
+        control_burst: NonZeroU32::MAX,
         drain: Duration::ZERO,
     };
-    let server = web::Data::from(Server::new(settings, Arc::new(application)));
-    let listener = HttpServer::new(move || {
-        App::new()
-            .app_data(server.clone())
-            .wrap(from_fn(carillon_gateway::guard::<A>))
-            .configure(carillon_gateway::configure::<A>)
-    })
-    .workers(2)
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(1)
-    .bind(("127.0.0.1", options.port))
-    .with_context(|| format!("listening on 127.0.0.1:{}", options.port))?;
-    let address = listener.addrs().first().copied().context("no address to listen on")?;
+    let server = Server::new(settings, Arc::new(application));
+    let (running, address) = carillon_gateway::listen(("127.0.0.1", options.port), server, |_| {})
+        .with_context(|| format!("listening on 127.0.0.1:{}", options.port))?;
     writeln!(std::io::stdout(), "listening on http://{address}")?;
-    Ok(listener.run().await?)
+    Ok(running.await?)
 }

@@ -1,11 +1,13 @@
 //! What each request asks for, and by which transport it is served.
 
 mod polling;
+pub(crate) mod upgrade;
 mod websocket;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use carillon_protocol::engine::handshake::{Asked, parse};
+use carillon_protocol::engine::handshake::{self, Asked};
 use carillon_protocol::engine::{HandshakeError, Transport};
 
 use crate::application::{Application, Handshake};
@@ -13,11 +15,11 @@ use crate::directory::{Polling, Session};
 use crate::ids;
 use crate::server::Server;
 
-pub(crate) use websocket::WebSocket;
+pub(crate) use websocket::{Received, WebSocket};
 
 /// Mounts [`Application::PATH`]. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
 /// server takes whatever follows.
-pub fn configure<A: Application>(config: &mut web::ServiceConfig) {
+pub(crate) fn configure<A: Application>(config: &mut web::ServiceConfig) {
     config
         .service(web::resource(A::PATH).to(entry::<A>))
         .service(web::resource(format!("{}/{{rest:.*}}", A::PATH)).to(entry::<A>));
@@ -29,19 +31,18 @@ async fn entry<A: Application>(
     server: web::Data<Server<A>>,
 ) -> HttpResponse {
     let server = server.into_inner();
-    let wants_websocket = request
-        .headers()
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let asked = parse(request.method().as_str(), request.query_string(), wants_websocket);
-    let served = match asked {
+    // Whoever asks for a WebSocket does not come here (`upgrade`).
+    let served = match handshake::parse(request.method().as_str(), request.query_string(), false) {
         Err(refusal) => Err(refusal),
-        Ok(Asked::Open(_)) if server.is_draining() => return unavailable("the server is draining"),
-        Ok(Asked::Open(transport)) => {
-            match (server.application.open(&handshake(&request)).await, transport) {
-                (Ok(peer), Transport::Polling) => polling::open(server, peer).await,
-                (Ok(peer), Transport::Websocket) => websocket::open(&request, payload, server, peer),
-                (Err(refusal), _) => Err(refusal),
+        Ok(Asked::Open(Transport::Polling)) if server.is_draining() => {
+            return unavailable("the server is draining");
+        }
+        Ok(Asked::Open(Transport::Polling)) => {
+            let handshake =
+                Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
+            match server.application.open(&handshake).await {
+                Ok(peer) => polling::open(server, peer).await,
+                Err(refusal) => Err(refusal),
             }
         }
         Ok(Asked::Poll(sid)) => match find(&server, &sid) {
@@ -54,12 +55,7 @@ async fn entry<A: Application>(
             }
             Err(refusal) => Err(refusal),
         },
-        Ok(Asked::Upgrade(sid)) => match find(&server, &sid) {
-            Ok(session) => {
-                websocket::upgrade(&request, payload, &session, server.settings.protocol.max_payload).await
-            }
-            Err(refusal) => Err(refusal),
-        },
+        Ok(Asked::Open(Transport::Websocket) | Asked::Upgrade(_)) => Err(HandshakeError::BAD_REQUEST),
     };
     served.unwrap_or_else(|refusal| refuse(&refusal))
 }
@@ -76,10 +72,6 @@ fn find<A: Application>(server: &Server<A>, sid: &str) -> Result<Polling<A>, Han
 /// A new session's id: the node's name, so that a proxy can route by it, and 20 characters that nobody can guess.
 fn new_sid<A: Application>(server: &Server<A>) -> String {
     format!("{}.{}", server.settings.node_id, ids::random())
-}
-
-fn handshake(request: &HttpRequest) -> Handshake<'_> {
-    Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() }
 }
 
 fn refuse(refusal: &HandshakeError) -> HttpResponse {
