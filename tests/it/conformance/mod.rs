@@ -1,5 +1,10 @@
 //! The protocol layers without the product: each mode of the conformance server, driven by the official clients through
-//! what it promises, over polling, a WebSocket and the way from one to the other.
+//! what it promises, over polling, a WebSocket and the way from one to the other; and by raw packets, through what the two
+//! protocols' own suites look at.
+
+mod engine;
+mod raw;
+mod socket;
 
 use std::path::Path;
 use std::process::Stdio;
