@@ -12,6 +12,7 @@ mod idempotency;
 mod inbox;
 mod limits;
 mod marks;
+mod metrics;
 mod origins;
 mod readme;
 mod refusals;
