@@ -29,7 +29,7 @@ async fn becomes(clinic: &Clinic, name: &str, value: f64) {
 async fn sessions_and_sockets_are_counted_from_first_to_last() {
     let clinic = Clinic::open().await;
     becomes(&clinic, "carillon_sessions", 0.0).await;
-    let mut refused = clinic.client(Connect::by(&ann()).auth(json!({}))).await;
+    let mut refused = clinic.client(Connect::by(&ann()).auth(json!({})).over(&["websocket"])).await;
     refused.refused().await;
     becomes(&clinic, "carillon_connects_total{outcome=\"token_missing\"}", 1.0).await;
     let mut online = clinic.online(&ann()).await;
