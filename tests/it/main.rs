@@ -16,3 +16,4 @@ mod refusals;
 mod routing;
 mod slow_reader;
 mod transports;
+mod wire;

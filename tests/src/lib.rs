@@ -15,6 +15,7 @@ pub mod clinic;
 pub mod http;
 pub mod light;
 pub mod node;
+pub mod raw;
 pub mod users;
 
 use std::time::Duration;
