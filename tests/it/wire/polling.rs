@@ -8,9 +8,12 @@ use tokio::time::interval;
 
 use super::{Stage, refusal};
 
-/// That the session is closed: it is not known any more.
+/// That the session is closed: it is not known any more, or is once told so and then not known.
 async fn is_closed(stage: &Stage, path: &str, what: &str) {
-    let answer = stage.ask("GET", path, "", "").await;
+    let mut answer = stage.ask("GET", path, "", "").await;
+    if answer.body.ends_with("\u{1e}1") {
+        answer = stage.ask("GET", path, "", "").await;
+    }
     assert_eq!((answer.status, answer.body.as_str()), (400, refusal(1)), "{what}");
 }
 
@@ -44,7 +47,7 @@ async fn p01_a_body_over_the_limit_is_413_however_it_is_framed() {
     }
     // The limit itself is allowed, chunked too, and split anywhere.
     let path = stage.joined_poller().await;
-    let exact = format!("42[\"nothing\",\"{}\u{e9}\"]", "x".repeat(9_983));
+    let exact = format!("42[\"nothing\",\"{}\u{e9}\"]", "x".repeat(9_982));
     assert_eq!(exact.len(), 10_000);
     let chunks: Vec<u8> = exact
         .as_bytes()

@@ -241,6 +241,10 @@ impl Session {
             self.fail(Reason::ParseError, "a body that is no UTF-8");
             return Err(HandshakeError::BAD_REQUEST);
         };
+        if payload::count(&body) > self.config.max_packets {
+            self.fail(Reason::ParseError, "too many packets in a body");
+            return Err(HandshakeError::BAD_REQUEST);
+        }
         for packet in payload::decode(&body) {
             match packet {
                 Ok(packet) => self.on_packet(packet, now),
