@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::gateway::{EventLimiter, Gateway};
-use crate::socket::{Socket, Step};
+use crate::socket::{Socket, Step, Visitor};
 use crate::transport::{Received, WebSocket};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
@@ -69,18 +69,18 @@ enum Wake {
 }
 
 impl Driver {
-    /// A driver for a session that was just opened. `header_token` is what the first request's `Authorization` said;
-    /// `poll` is that request, if it was one.
+    /// A driver for a session that was just opened. `visitor` is who opened it; `poll` is the request
+    /// that did, if it was one.
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         sid: String,
-        header_token: Option<String>,
+        visitor: Visitor,
         links: Option<mpsc::Receiver<Link>>,
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         let machine = Connection::open(gateway.settings.protocol, &sid, transport, gateway.now());
-        let socket = Socket::new(Arc::clone(&gateway), header_token);
+        let socket = Socket::new(Arc::clone(&gateway), visitor);
         let (draining, controls) = (gateway.draining(), gateway.event_limiter());
         Box::new(Self { gateway, sid, machine, socket, links, controls, poll, draining, leave_at: None })
     }

@@ -11,6 +11,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::watch;
 
 use crate::directory::Directory;
+use crate::doorstep::Doorstep;
 use crate::feed::Feed;
 use crate::hub::Hub;
 use crate::origin::Origins;
@@ -59,6 +60,7 @@ pub struct Gateway {
     pub(crate) origins: Origins,
     pub(crate) hub: Arc<Hub>,
     pub(crate) directory: Directory,
+    pub(crate) doorstep: Arc<Doorstep>,
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
@@ -87,6 +89,7 @@ impl Gateway {
             settings,
             hub,
             directory: Directory::default(),
+            doorstep: Arc::default(),
             admission: backend.admission,
             reader: backend.reader,
             log: backend.log,

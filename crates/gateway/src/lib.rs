@@ -9,6 +9,7 @@
 //! for one session by number, events under way by number; each says what happens when it is full.
 
 mod directory;
+mod doorstep;
 mod drive;
 mod events;
 mod feed;

@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
+use crate::doorstep::Place;
 use crate::drive::POLICY;
 use crate::events::{self, Answer};
 use crate::frames::{self, NAMESPACE};
@@ -41,13 +42,21 @@ const TURN: usize = 64;
 /// The state of the main namespace.
 pub(crate) struct Socket {
     gateway: Arc<Gateway>,
-    header_token: Option<String>,
+    visitor: Visitor,
     joined: Option<Joined>,
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
     limiter: EventLimiter,
     /// Events refused since one was last taken.
     strikes: u32,
+}
+
+/// Who opened a session, as its first request says.
+pub(crate) struct Visitor {
+    /// The token in the request's `Authorization`.
+    pub(crate) token: Option<String>,
+    /// The session's place on the doorstep, until a token has let it in.
+    pub(crate) place: Option<Place>,
 }
 
 struct Joined {
@@ -78,9 +87,9 @@ pub(crate) enum Arrived {
 }
 
 impl Socket {
-    pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, visitor: Visitor) -> Self {
         let limiter = gateway.event_limiter();
-        Self { gateway, header_token, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
+        Self { gateway, visitor, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
     }
 
     /// Whether more may be read from the client.
@@ -154,6 +163,10 @@ impl Socket {
     /// Takes what the client said.
     pub(crate) fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
         match event {
+            // Each one costs an answer, or even a signature's check. Nobody has that many namespaces.
+            Event::Connect { .. } if self.limiter.check().is_err() => {
+                machine.close(Reason::ForcedServerClose, Some(POLICY), now);
+            }
             Event::Connect { nsp, .. } if nsp != NAMESPACE => {
                 machine.refuse(&nsp, "Invalid namespace", None);
             }
@@ -169,7 +182,7 @@ impl Socket {
 
     fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
         let admitted = match token(auth) {
-            Ok(token) => self.gateway.admission.admit(token.as_deref().or(self.header_token.as_deref())),
+            Ok(token) => self.gateway.admission.admit(token.as_deref().or(self.visitor.token.as_deref())),
             Err(refusal) => Err(refusal),
         };
         match admitted {
@@ -206,6 +219,7 @@ impl Socket {
             Ok((id, mailbox)) => {
                 tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "socket connected");
                 self.joined = Some(Joined { who: Arc::new(who), id, mailbox, arrival: None });
+                self.visitor.place = None;
                 if !machine.accept(NAMESPACE, &socket_id, None) {
                     self.leave();
                 }

@@ -85,7 +85,11 @@ impl Connection {
         self.engine.handle(input, now);
         self.pump();
         if is_timer && let Err(violation) = self.socket.on_deadline(now) {
-            self.engine.close(violation, None, now);
+            if self.socket.was_joined() {
+                self.engine.close(violation, None, now);
+            } else {
+                self.engine.abandon(violation);
+            }
             self.pump();
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use carillon_tests::NodeSettings;
-use carillon_tests::raw::Raw;
+use carillon_tests::raw::{Raw, UPGRADE};
 use tokio::time::interval;
 
 use super::{Stage, refusal};
@@ -153,10 +153,9 @@ async fn p05_an_abandoned_poll_or_post_closes_the_session_at_once() {
             }
             let patience = Instant::now();
             loop {
-                // A probe that keeps the session open: only a session that is gone refuses the upgrade as unknown.
-                let bad = path.replace("transport=polling", "transport=websocket");
-                let answer =
-                    stage.ask("GET", &bad, "Upgrade: websocket\r\nConnection: Upgrade\r\n", "").await;
+                // A WebSocket that comes and goes leaves a session alone, and is told when there is none.
+                let upgrade = path.replace("transport=polling", "transport=websocket");
+                let answer = stage.ask("GET", &upgrade, UPGRADE, "").await;
                 if answer.body == refusal(1) {
                     break;
                 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use carillon_tests::NodeSettings;
+use carillon_tests::clinic::note;
 use carillon_tests::raw::{Heard, RawSocket, UPGRADE, announce, frame};
-use tokio::time::{Instant, timeout};
+use serde_json::json;
+use tokio::time::timeout;
 
-use super::Stage;
+use super::{Stage, someone};
 
 const TEXT: u8 = 0x81;
 /// A text message's first fragment, and a continuation that is not the last.
@@ -161,26 +163,29 @@ async fn w10_a_flood_of_pings_is_closed_for_policy() {
 
 #[tokio::test]
 async fn w11_one_who_sends_and_never_reads_is_bounded() {
-    let mut stage =
-        Stage::open_with(NodeSettings::default().set("EVENT_RATE", 100_000).set("EVENT_BURST", 100_000))
-            .await;
-    let mut socket = stage.joined().await;
-    // Each is answered; the answers pile up in the kernel's buffers, and then nothing more is taken.
-    let flood = frame(TEXT, b"421[\"notification:list\",{}]").repeat(1000);
-    let mut sent = 0_u64;
-    while let Ok(Ok(())) = timeout(Duration::from_secs(2), socket.tcp.send(&flood)).await {
-        sent += flood.len() as u64;
-        assert!(sent < 256 << 20, "everything is taken, whether or not the answers are read");
+    let settings = NodeSettings::default().set("EVENT_RATE", 100_000).set("EVENT_BURST", 100_000);
+    let mut stage = Stage::open_with(settings).await;
+    let user = someone();
+    for n in 0..20 {
+        let mut note = note(&[&user.room()], &format!("{n}"));
+        note["message"] = json!("x".repeat(2000));
+        stage.http.post("/api/v1/notifications", &note).with_key().send().await.expect(201);
     }
-    stage.is_unharmed_by("one who never reads").await;
-    let started = Instant::now();
-    let gone = tokio::spawn(async move {
-        // It reads nothing until the server has given up on it.
-        while socket.tcp.send(&flood).await.is_ok() {}
-        started.elapsed()
+    let mut socket = RawSocket::join(stage.address(), &user.token()).await.unwrap();
+    // Each question of 40 bytes is answered with 40 KB. They fill the kernel's buffers, and then no more is read.
+    let flood = frame(TEXT, b"421[\"notification:list\",{}]").repeat(100);
+    let flooding = tokio::spawn(async move {
+        let mut sent = 0;
+        while socket.tcp.send(&flood).await.is_ok() {
+            sent += flood.len();
+        }
+        sent
     });
-    let gone = timeout(Duration::from_secs(60), gone).await.unwrap().unwrap();
-    assert!(gone < Duration::from_secs(40), "it was closed after {gone:?}");
+    stage.is_unharmed_by("one who never reads, while it sends").await;
+    let sent = timeout(Duration::from_secs(60), flooding).await.unwrap().unwrap();
+    assert!(sent < 32 << 20, "{sent} bytes were taken from one who reads no answer");
+    let log = stage.node.log();
+    assert!(log.contains("websocket failed"), "{sent}: {log}");
     stage.is_unharmed_by("one who never reads").await;
 }
 

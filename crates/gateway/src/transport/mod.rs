@@ -4,6 +4,7 @@ mod polling;
 pub(crate) mod upgrade;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -14,7 +15,8 @@ use carillon_protocol::engine::{HandshakeError, Transport};
 
 use crate::directory::Session;
 use crate::gateway::Gateway;
-use crate::ids;
+use crate::socket::Visitor;
+use crate::{doorstep, ids};
 
 pub(crate) use websocket::{Received, WebSocket};
 
@@ -64,6 +66,12 @@ fn new_sid(gateway: &Arc<Gateway>) -> String {
     format!("{}.{}", gateway.settings.node_id, ids::random())
 }
 
+/// Who opens a session; `None` if the doorstep is full.
+fn visitor(gateway: &Gateway, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Visitor> {
+    let place = gateway.doorstep.enter(doorstep::address(peer, headers))?;
+    Some(Visitor { token: header_token(headers), place: Some(place) })
+}
+
 /// What `Authorization` says on the first request of a session. Browsers cannot set it on a WebSocket, so that of an
 /// upgrade does not count.
 fn header_token(headers: &HeaderMap) -> Option<String> {
@@ -75,6 +83,9 @@ fn refuse(refusal: &HandshakeError) -> HttpResponse {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(refusal.body())
 }
+
+/// Why a new session is refused while others wait to be let in.
+const CROWDED: &str = "too many handshakes";
 
 /// Trouble that passes: the official client comes back after a 503, as it would not after a refusal in Socket.IO.
 fn unavailable(why: &'static str) -> HttpResponse {

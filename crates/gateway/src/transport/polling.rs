@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{header_token, new_sid, unavailable};
+use super::{CROWDED, new_sid, unavailable, visitor};
 use crate::directory::Polling;
 use crate::drive::{Driver, Link};
 use crate::gateway::Gateway;
@@ -25,12 +25,15 @@ pub(super) async fn open(
     request: &HttpRequest,
     gateway: Arc<Gateway>,
 ) -> Result<HttpResponse, HandshakeError> {
+    let Some(visitor) = visitor(&gateway, request.peer_addr(), request.headers()) else {
+        return Ok(unavailable(CROWDED));
+    };
     let sid = new_sid(&gateway);
     let Some(links) = gateway.directory.open_polling(&sid, gateway.settings.max_connections) else {
         return Ok(unavailable("too many connections"));
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(gateway, sid, header_token(request.headers()), Some(links), Some(reply));
+    let driver = Driver::new(gateway, sid, visitor, Some(links), Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::websocket::WebSocket;
-use super::{find, header_token, new_sid};
+use super::{CROWDED, find, new_sid, visitor};
 use crate::drive::{Driver, Link};
 use crate::gateway::Gateway;
 use crate::origin::Origin;
@@ -83,7 +83,7 @@ async fn accept(
         Asked::Open(Transport::Websocket) if gateway.is_draining() => {
             return Err(Refused::Unavailable("the server is draining"));
         }
-        Asked::Open(Transport::Websocket) => open(gateway, request.headers())?,
+        Asked::Open(Transport::Websocket) => open(gateway, request)?,
         Asked::Upgrade(sid) => take_over(gateway, &sid).await?,
         Asked::Open(Transport::Polling) | Asked::Poll(_) | Asked::Post(_) => {
             return Err(HandshakeError::BAD_REQUEST.into());
@@ -93,12 +93,14 @@ async fn accept(
 }
 
 /// Opens a session on a WebSocket.
-fn open(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Result<Box<Driver>, Refused> {
+fn open(gateway: &Arc<Gateway>, request: &Request) -> Result<Box<Driver>, Refused> {
+    let visitor = visitor(gateway, request.peer_addr(), request.headers());
+    let visitor = visitor.ok_or(Refused::Unavailable(CROWDED))?;
     let sid = new_sid(gateway);
     if !gateway.directory.open_websocket(&sid, gateway.settings.max_connections) {
         return Err(Refused::Unavailable("too many connections"));
     }
-    Ok(Driver::new(Arc::clone(gateway), sid, header_token(headers), None, None))
+    Ok(Driver::new(Arc::clone(gateway), sid, visitor, None, None))
 }
 
 /// Brings the driver of a session that polls to its WebSocket.

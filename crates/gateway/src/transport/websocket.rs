@@ -91,6 +91,8 @@ impl WebSocket {
             let closing = async {
                 // A link that is gone already needs no farewell.
                 drop(self.0.close(frame).await);
+                // After the client's own close frame the codec refuses ours, and has the answer in its buffer.
+                drop(self.0.flush().await);
                 let io = self.0.get_mut();
                 let mut sink = [0; 512];
                 while io.read(&mut sink).await.is_ok_and(|n| n > 0) {}

@@ -194,6 +194,14 @@ impl Session {
         }
     }
 
+    /// Ends the session from this side without a farewell kept for a later GET: for a client that was never let in, and
+    /// shall cost nothing more.
+    pub fn abandon(&mut self, why: Violation) {
+        if self.is_open() {
+            self.end(why, None, &Packet::Close);
+        }
+    }
+
     /// Ends the session at once: there is nobody left to tell, or nothing worth telling.
     fn fail(&mut self, reason: Reason, detail: &'static str) {
         self.end(Violation { reason, detail }, None, &Packet::Close);

@@ -140,6 +140,12 @@ impl Session {
         }
     }
 
+    /// Whether a namespace was ever joined.
+    #[must_use]
+    pub fn was_joined(&self) -> bool {
+        self.connect_by.is_none()
+    }
+
     /// When [`Session::on_deadline`] is next due.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
