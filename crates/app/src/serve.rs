@@ -90,7 +90,15 @@ impl Node {
         tokio::spawn(feed);
         tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
+        let metrics = crate::metrics::start()?;
+        let public_metrics = match settings.metrics_port {
+            Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
+            None => Some(metrics),
+        };
         let routes = move |app: &mut web::ServiceConfig| {
+            if let Some(metrics) = &public_metrics {
+                crate::metrics::mount(app, metrics);
+            }
             if let Some(extra) = &extra {
                 extra(app);
             }

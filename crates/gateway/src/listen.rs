@@ -49,7 +49,13 @@ pub fn listen(
                 .wrap(from_fn(guard))
                 .configure(transport::configure)
                 .configure(routes);
+            let draining = upgraded.draining();
             HttpService::build()
+                // On a drain, connections without a request under way are closed rather than waited for.
+                .graceful_shutdown_signal(move || {
+                    let mut draining = draining.clone();
+                    async move { drop(draining.wait_for(|draining| *draining).await) }
+                })
                 .client_request_timeout(HEADERS_WITHIN)
                 .client_disconnect_timeout(DISCONNECT_WITHIN)
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -57,7 +63,10 @@ pub fn listen(
                 .h1_allow_half_closed(false)
                 .upgrade(fn_service(move |(request, io)| {
                     let served = upgrade::serve(Arc::clone(&upgraded), request, io);
-                    async { Ok::<(), Infallible>(served.await) }
+                    async {
+                        served.await;
+                        Ok::<(), Infallible>(())
+                    }
                 }))
                 .finish(map_config(app, |_| AppConfig::default()))
                 .tcp()

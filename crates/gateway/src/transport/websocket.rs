@@ -10,7 +10,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use carillon_protocol::engine::Message;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 /// How long a write may wait for a client that does not read, before the connection is closed as too slow.
 const STALLED: Duration = Duration::from_secs(30);
-/// How long a closed link is read on, so that the client gets our close frame rather than a reset.
+/// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at once, and allocated for the life of a connection: clients say little.
 const READ_BUFFER: usize = 1024;
@@ -85,20 +85,24 @@ impl WebSocket {
     }
 
     /// Closes with this code, or none, in a task of its own: the client may take its time.
-    pub(crate) fn close(mut self, code: Option<u16>) {
+    pub(crate) fn close(self, code: Option<u16>) {
         actix_web::rt::spawn(async move {
-            let frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
-            let closing = async {
-                // A link that is gone already needs no farewell.
-                drop(self.0.close(frame).await);
-                // After the client's own close frame the codec refuses ours, and has the answer in its buffer.
-                drop(self.0.flush().await);
-                let io = self.0.get_mut();
-                let mut sink = [0; 512];
-                while io.read(&mut sink).await.is_ok_and(|n| n > 0) {}
-            };
-            drop(timeout(LINGER, closing).await);
+            // A client that does not answer is cut off.
+            drop(timeout(LINGER, self.say_goodbye(code)).await);
         });
+    }
+
+    /// The closing handshake (RFC 6455 §7.1.1): our close frame, the client's, and the server ends the connection. It is
+    /// read to its end, since a socket dropped with unread bytes sends a reset that overtakes the close frame.
+    async fn say_goodbye(mut self, code: Option<u16>) {
+        let frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
+        // A link that is broken already fails each of these at once.
+        drop(self.0.close(frame).await);
+        while let Some(Ok(_)) = self.0.next().await {}
+        let io = self.0.get_mut();
+        drop(io.shutdown().await);
+        let mut rest = [0; 512];
+        while io.read(&mut rest).await.is_ok_and(|n| n > 0) {}
     }
 }
 
