@@ -297,7 +297,7 @@ async fn h19_sessions_that_never_connect_are_gone_in_time() {
             Ok(socket) => taken.push(socket),
             // A closed polling session waits for one more GET before its place is free.
             Err(_) => {
-                assert!(patience.elapsed() < Duration::from_secs(40), "only {} are free again", taken.len())
+                assert!(patience.elapsed() < Duration::from_secs(40), "only {} are free again", taken.len());
             }
         }
     }

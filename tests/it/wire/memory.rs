@@ -10,13 +10,15 @@ use super::{POLLING, Stage};
 
 /// What may be left afterwards: the allocator's slack, in bytes.
 const SLACK: u64 = 5 << 20;
+/// What all of it together may cost while it lasts, in bytes: a thousand sessions that wait for their token, and little else.
+const AT_MOST: u64 = 32 << 20;
 
 impl Stage {
-    /// The memory of the node's process that is resident, in bytes.
-    fn resident(&self) -> u64 {
+    /// A figure of the node's process in bytes: `VmRSS` is what is resident, `VmHWM` the most that ever was.
+    fn memory(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.node.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// All of it once, each with the bystander told in the middle and at the end.
@@ -30,12 +32,13 @@ impl Stage {
 
     /// 8 GiB that are announced, a hundred times.
     async fn announced(&mut self) {
+        let rubbish = vec![0; 65_536];
         for _ in 0..100 {
             let mut socket = self.joined().await;
             socket.tcp.send(announce(0x82, 8 << 30)).await.unwrap();
             // As much of it as goes out before the server has looked.
             for _ in 0..16 {
-                if socket.tcp.send([0; 65_536]).await.is_err() {
+                if socket.tcp.send(&rubbish).await.is_err() {
                     break;
                 }
             }
@@ -136,9 +139,11 @@ impl Stage {
 async fn abuse_leaves_nothing_behind() {
     let settings = NodeSettings::default().set("CONNECT_TIMEOUT_MS", 3000).set("EVENT_BURST", 1000);
     let mut stage = Stage::open_with(settings).await;
+    let fresh = stage.memory("VmRSS");
     stage.abuse().await;
-    let before = stage.resident();
+    let before = stage.memory("VmRSS");
     stage.abuse().await;
-    let after = stage.resident();
+    let (after, most) = (stage.memory("VmRSS"), stage.memory("VmHWM"));
     assert!(after <= before + SLACK, "{} KiB before, {} KiB after", before >> 10, after >> 10);
+    assert!(most <= fresh + AT_MOST, "{} KiB fresh, {} KiB at most", fresh >> 10, most >> 10);
 }

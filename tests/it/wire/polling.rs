@@ -147,9 +147,9 @@ async fn p05_an_abandoned_poll_or_post_closes_the_session_at_once() {
             // So that the request has arrived before its connection goes.
             stage.is_unharmed_by("an open request").await;
             if is_reset {
-                tcp.reset()
+                tcp.reset();
             } else {
-                drop(tcp)
+                drop(tcp);
             }
             let patience = Instant::now();
             loop {

@@ -252,7 +252,7 @@ async fn s11_and_s14_attachments_come_in_turn_and_in_time() {
     silent.text(header).await.unwrap();
     let end = timeout(Duration::from_secs(15), async {
         while let Ok(Ok(())) = timeout(Duration::from_secs(1), silent.tcp.send(frame(0x81, b"3"))).await {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     });
     assert!(end.await.is_ok(), "it waits for ever");
