@@ -5,10 +5,10 @@
 //! doorstep at 50 ms each are 20,000 arrivals a second.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix_web::http::header::HeaderMap;
+use crate::application::Handshake;
 
 /// Sessions of one client's address that are not let in yet.
 const OF_ONE_ADDRESS: usize = 1_000;
@@ -66,10 +66,10 @@ impl Drop for Place {
 /// The address a request comes from, as the bounds count it. Where a proxy of ours stands in between, which is to say
 /// that the peer is on this host or a private network, it is the last entry of `X-Forwarded-For`, which is what that
 /// proxy itself saw; entries before it, and those of strangers, are anyone's word. IPv6 counts by /64, one customer's.
-pub(crate) fn address(peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+pub(crate) fn address(handshake: &Handshake<'_>) -> IpAddr {
+    let peer = handshake.address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
     let forwarded = || {
-        let last = headers.get_all("x-forwarded-for").last()?.to_str().ok()?.rsplit(',').next()?;
+        let last = handshake.headers.get_all("x-forwarded-for").last()?.to_str().ok()?.rsplit(',').next()?;
         last.trim().parse::<IpAddr>().ok()
     };
     let client = if is_ours(peer) { forwarded().unwrap_or(peer) } else { peer };
@@ -88,7 +88,10 @@ fn is_ours(peer: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use std::net::SocketAddr;
+
+    use actix_web::http::Uri;
+    use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
 
@@ -97,7 +100,8 @@ mod tests {
         for value in forwarded {
             headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(value));
         }
-        address(Some(SocketAddr::new(peer.parse().unwrap(), 1)), &headers).to_string()
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        address(&Handshake { headers: &headers, uri: &Uri::default(), address: Some(peer) }).to_string()
     }
 
     #[test]

@@ -12,34 +12,34 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{CROWDED, new_sid, unavailable, visitor};
+use super::{new_sid, unavailable};
+use crate::application::Application;
 use crate::directory::Polling;
+use crate::doorstep::Place;
 use crate::drive::{Driver, Link};
-use crate::gateway::Gateway;
+use crate::server::Server;
 
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// A session's first GET, which is answered with the open packet.
-pub(super) async fn open(
-    request: &HttpRequest,
-    gateway: Arc<Gateway>,
+pub(super) async fn open<A: Application>(
+    server: Arc<Server<A>>,
+    peer: A::Peer,
+    place: Place,
 ) -> Result<HttpResponse, HandshakeError> {
-    let Some(visitor) = visitor(&gateway, request.peer_addr(), request.headers()) else {
-        return Ok(unavailable(CROWDED));
-    };
-    let sid = new_sid(&gateway);
-    let Some(links) = gateway.directory.open_polling(&sid, gateway.settings.max_connections) else {
+    let sid = new_sid(&server);
+    let Some(links) = server.directory.open_polling(&sid, server.settings.max_connections) else {
         return Ok(unavailable("too many connections"));
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(gateway, sid, visitor, Some(links), Some(reply));
+    let driver = Driver::new(server, sid, peer, place, Some(links), Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }
 
 /// A GET of a session that is there.
-pub(super) async fn poll(session: &Polling) -> Result<HttpResponse, HandshakeError> {
+pub(super) async fn poll<A: Application>(session: &Polling<A>) -> Result<HttpResponse, HandshakeError> {
     let (reply, answer) = oneshot::channel();
     session.links.send(Link::Poll(reply)).await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     respond(answer).await
@@ -58,10 +58,10 @@ async fn respond(
 }
 
 /// A POST: packets from the client.
-pub(super) async fn post(
+pub(super) async fn post<A: Application>(
     request: &HttpRequest,
     payload: web::Payload,
-    session: &Polling,
+    session: &Polling<A>,
     limit: usize,
 ) -> Result<HttpResponse, HandshakeError> {
     let Some(post) = session.begin_post() else {
@@ -78,7 +78,8 @@ pub(super) async fn post(
         Err(_) => return Ok(HttpResponse::RequestTimeout().force_close().finish()),
     };
     let (reply, answer) = oneshot::channel();
-    let sent = session.links.send(Link::Body(body, reply)).await;
+    let headers = A::HEARS_POST_HEADERS.then(|| Box::new(request.headers().clone()));
+    let sent = session.links.send(Link::Body(body, headers, reply)).await;
     post.complete();
     sent.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     answer.await.map_err(|_| HandshakeError::SESSION_UNKNOWN)??;
