@@ -19,3 +19,4 @@ mod refusals;
 mod routing;
 mod slow_reader;
 mod transports;
+mod wire;

@@ -19,6 +19,7 @@ pub mod driver;
 pub mod http;
 pub mod light;
 pub mod node;
+pub mod raw;
 pub mod users;
 
 use std::time::Duration;

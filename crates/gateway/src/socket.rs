@@ -95,6 +95,10 @@ impl Peer for Socket {
 
     fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
         match event {
+            // Each one costs an answer, or even a signature's check. Nobody has that many namespaces.
+            Event::Connect { .. } if self.limiter.check().is_err() => {
+                machine.close(Reason::ForcedServerClose, Some(POLICY), now);
+            }
             Event::Connect { nsp, .. } if nsp != NAMESPACE => {
                 machine.refuse(&nsp, "Invalid namespace", None);
             }

@@ -90,6 +90,7 @@ enum Stage {
 pub struct Session {
     max_namespaces: usize,
     connect_by: Option<Duration>,
+    was_joined: bool,
     // A handful at most, in the order of joining.
     namespaces: Vec<(ByteString, Stage)>,
     acks: Acks,
@@ -103,6 +104,7 @@ impl Session {
         Self {
             max_namespaces: config.max_namespaces,
             connect_by: Some(now + config.connect_timeout),
+            was_joined: false,
             namespaces: Vec::new(),
             acks: Acks::new(config.max_pending_acks),
             reassembly: Reassembly::new(config),
@@ -138,6 +140,12 @@ impl Session {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a namespace was ever joined.
+    #[must_use]
+    pub fn was_joined(&self) -> bool {
+        self.was_joined
     }
 
     /// When [`Session::on_deadline`] is next due.
@@ -188,6 +196,7 @@ impl Session {
         }
         entry.1 = Stage::Joined;
         self.connect_by = None;
+        self.was_joined = true;
         Some(control(Kind::Connect, entry.0.clone(), &Accepted { sid, pid }))
     }
 
