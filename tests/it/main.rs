@@ -12,6 +12,7 @@ mod inbox;
 mod limits;
 mod marks;
 mod origins;
+mod parsers;
 mod refusals;
 mod routing;
 mod slow_reader;

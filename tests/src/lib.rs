@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod clinic;
+pub mod dice;
 pub mod http;
 pub mod light;
 pub mod node;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use client::{Client, Connect, Life};
 pub use clinic::{Clinic, Published};
+pub use dice::Dice;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
 pub use users::User;
