@@ -5,6 +5,7 @@
 
 mod arrows;
 mod auth;
+mod clients;
 mod durability;
 mod history;
 mod idempotency;
