@@ -1,7 +1,7 @@
 //! Who may connect, and what the others are told.
 
 use carillon_tests::users::{ann, eve, sign};
-use carillon_tests::{Client, Clinic, Connect};
+use carillon_tests::{Client, Clinic, Connect, NodeSettings};
 use serde_json::{Value, json};
 
 const MISSING: (&str, &str) = ("Authentication token missing", "token_missing");
@@ -47,6 +47,16 @@ async fn sub_may_stand_for_the_user_id() {
     let claims = json!({"sub": "ann", "role": "Patient", "exp": 4_102_444_800_u64});
     let token = sign(&claims, carillon_tests::users::JWT_SECRET);
     is_accepted(&clinic, Connect::by(&ann()).auth(json!({"token": token}))).await;
+}
+
+#[tokio::test]
+async fn a_token_that_the_binary_signs_is_accepted() {
+    let clinic = Clinic::open().await;
+    let command = ["token", "--user", "ann", "--role", "PATIENT", "--ttl", "5m"];
+    let output = NodeSettings::default().run_to_end(&command).await;
+    let token = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    is_accepted(&clinic, Connect::by(&ann()).auth(json!({"token": token.trim()}))).await;
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod limits;
 mod marks;
 mod origins;
 mod parsers;
+mod readme;
 mod refusals;
 mod routing;
 mod slow_reader;

@@ -104,7 +104,8 @@ async fn bad_events_are_refused_by_name() {
     let bad = [
         (json!({"event": "appointment:deleted", "data": {}}), "/event"),
         (json!({"data": {}}), "/event"),
-        (json!({"event": "payment:completed"}), "/data"),
+        (json!({"event": "payment:completed"}), "/data/paymentId"),
+        (json!({"event": "payment:completed", "data": []}), "/data"),
         (json!({"event": "payment:completed", "data": {"patientId": "ann"}}), "/data/paymentId"),
         (
             json!({"event": "payment:completed", "data": {"paymentId": "1", "patientId": ""}}),

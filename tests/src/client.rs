@@ -1,19 +1,15 @@
-//! The official Socket.IO client, in one Node.js process per test that `js/driver.mjs` runs.
+//! The official Socket.IO client: connecting, hearing, asking.
 
 use std::collections::HashMap;
 use std::panic::Location;
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::driver::{Driver, Ears, Event, Life};
 use crate::{PATIENCE, User};
 
 /// What one client may hold before its test looks; a test that lets more pile up is wrong.
@@ -75,121 +71,6 @@ impl Connect {
     pub fn option(mut self, name: &str, value: Value) -> Self {
         self.options.insert(name.to_owned(), value);
         self
-    }
-}
-
-/// What befalls a client's connection.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Life {
-    /// The server accepted it.
-    Connect {
-        /// The socket's id.
-        sid: String,
-        /// What the client says of `socket.recovered`.
-        recovered: bool,
-        /// `polling` or `websocket`.
-        transport: String,
-    },
-    /// The server refused it, or the transport failed.
-    ConnectError {
-        /// The error's text.
-        message: String,
-        /// What the server added, such as `{"code": "token_missing"}`.
-        data: Value,
-        /// The HTTP status, where the handshake was refused over polling.
-        status: Option<u16>,
-    },
-    /// It is over.
-    Disconnect {
-        /// The client's word for why.
-        reason: String,
-    },
-    /// It moved to another transport.
-    Upgrade {
-        /// Which.
-        transport: String,
-    },
-}
-
-/// An event as a handler is given it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Event {
-    /// Its name.
-    pub name: String,
-    /// Its arguments; the offset is the last of them.
-    pub args: Vec<Value>,
-}
-
-/// Where the reports of one client go.
-#[derive(Debug)]
-struct Ears {
-    life: mpsc::Sender<Life>,
-    events: mpsc::Sender<Event>,
-    acks: HashMap<u64, oneshot::Sender<Vec<Value>>>,
-}
-
-type AllEars = Arc<Mutex<HashMap<u64, Ears>>>;
-
-/// The Node.js process.
-#[derive(Debug)]
-pub struct Driver {
-    stdin: tokio::sync::Mutex<ChildStdin>,
-    ears: AllEars,
-    numbers: AtomicU64,
-    _child: Child,
-}
-
-impl Driver {
-    /// Starts it.
-    ///
-    /// # Panics
-    /// When Node.js or the packages of `tests/js` are missing.
-    #[must_use]
-    pub fn start() -> Arc<Self> {
-        let js = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
-        let installed = js.join("node_modules/socket.io-client").is_dir();
-        assert!(installed, "the official client is not installed: run `npm ci` in {}", js.display());
-        let mut command = Command::new("node");
-        command.arg(js.join("driver.mjs")).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("Node.js did not start: {error}"));
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            panic!("Node.js has no pipes")
-        };
-        let ears = AllEars::default();
-        tokio::spawn(listen(stdout, Arc::clone(&ears)));
-        Arc::new(Self { stdin: stdin.into(), ears, numbers: AtomicU64::new(0), _child: child })
-    }
-
-    async fn tell(&self, command: &Value) {
-        let line = format!("{command}\n");
-        if let Err(error) = self.stdin.lock().await.write_all(line.as_bytes()).await {
-            panic!("the driver is gone: {error}");
-        }
-    }
-
-    fn with_ears<T>(&self, then: impl FnOnce(&mut HashMap<u64, Ears>) -> T) -> T {
-        then(&mut self.ears.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Hands each report to the client it is about.
-async fn listen(stdout: ChildStdout, ears: AllEars) {
-    let mut lines = BufReader::new(stdout).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let Ok(report) = serde_json::from_str::<Value>(&line) else { panic!("the driver said {line}") };
-        let mut ears = ears.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ears) = report["client"].as_u64().and_then(|client| ears.get_mut(&client)) else { continue };
-        let heard = match report["kind"].as_str() {
-            Some("event") => serde_json::from_value(report).map(|event| ears.events.try_send(event).is_ok()),
-            Some("ack") => serde_json::from_value(report["args"].clone()).map(|args| {
-                let asked = report["ack"].as_u64().and_then(|ack| ears.acks.remove(&ack));
-                // An answer to a question that its test gave up on, or a second one, is nobody's.
-                asked.is_some_and(|asked| asked.send(args).is_ok())
-            }),
-            _ => serde_json::from_value(report).map(|life| ears.life.try_send(life).is_ok()),
-        };
-        heard.unwrap_or_else(|error| panic!("the driver said {line}: {error}"));
     }
 }
 
@@ -295,6 +176,24 @@ impl Client {
             let args = self.hears("inbox:state").await;
             assert!(args.len() == 2 && args[1].is_string(), "{at}: {args:?} is no state with an offset");
             args.into_iter().next().unwrap_or_default()
+        }
+    }
+
+    /// That it comes back after its connection broke: `inbox:state`'s payload. What had been on its way before the
+    /// break may be heard first.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn comes_back(&mut self) -> Value {
+        while !matches!(self.life().await, Life::Connect { .. }) {}
+        loop {
+            match timeout(PATIENCE, self.events.recv()).await {
+                Ok(Some(Event { name, args })) if name == "inbox:state" => {
+                    return args.into_iter().next().unwrap_or_default();
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => panic!("{} was not told of its inbox", self.user.id),
+            }
         }
     }
 

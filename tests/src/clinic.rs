@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::client::Driver;
+use crate::driver::Driver;
 use crate::{Client, Connect, Http, Node, NodeSettings, User};
 
 /// A node of its own, and all that speaks to it.

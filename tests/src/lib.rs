@@ -13,6 +13,7 @@
 pub mod client;
 pub mod clinic;
 pub mod dice;
+pub mod driver;
 pub mod http;
 pub mod light;
 pub mod node;
@@ -20,9 +21,10 @@ pub mod users;
 
 use std::time::Duration;
 
-pub use client::{Client, Connect, Life};
+pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
 pub use dice::Dice;
+pub use driver::Life;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
 pub use users::User;

@@ -24,11 +24,12 @@ pub const PUBLISH_KEY: &str = "publish-key-for-tests-alone";
 pub struct NodeSettings {
     env: Vec<(String, String)>,
     parent: Option<PathBuf>,
+    command: &'static str,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { env: Vec::new(), parent: None }
+        Self { env: Vec::new(), parent: None, command: "serve" }
             .set("SOCKET_PORT", 0)
             .set("DATABASE_URL", "sqlite://carillon.db")
             .set("JWT_SECRET", JWT_SECRET)
@@ -55,6 +56,12 @@ impl NodeSettings {
     pub fn unset(mut self, name: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self
+    }
+
+    /// Runs `carillon demo` instead of `carillon serve`.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self { command: "demo", ..Self::default() }.unset("JWT_SECRET")
     }
 
     /// Keeps the node's files in a new directory below `parent` instead of the system's temporary one.
@@ -224,8 +231,12 @@ async fn spawn(settings: &NodeSettings, dir: &Path) -> (Child, String) {
 
 async fn try_spawn(settings: &NodeSettings, dir: &Path) -> anyhow::Result<(Child, String)> {
     let log: File = OpenOptions::new().create(true).append(true).open(dir.join("stderr.log"))?;
-    let mut child =
-        settings.command(dir).arg("serve").stdout(Stdio::piped()).stderr(Stdio::from(log)).spawn()?;
+    let mut child = settings
+        .command(dir)
+        .arg(settings.command)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(log))
+        .spawn()?;
     let stdout = child.stdout.take().ok_or_else(|| anyhow::anyhow!("no standard output"))?;
     let mut lines = BufReader::new(stdout).lines();
     let url = loop {

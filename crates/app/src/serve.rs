@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_auth_jwt::Verifier;
@@ -25,10 +24,6 @@ use tokio::task::JoinHandle;
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::{Database, Settings};
 
-/// How long a request may take to send its headers (FAULTS.md H15).
-const HEADERS_WITHIN: Duration = Duration::from_secs(5);
-/// How long requests under way may take to end once the drain is over.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How often old rows are deleted.
 const TRIM_EVERY: Duration = Duration::from_secs(3_600);
 /// How long an idempotency key is remembered (contract §5).
@@ -94,7 +89,15 @@ impl Node {
         let appender = tokio::spawn(appender.run());
         tokio::spawn(feed);
         tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
-        let (server, address) = listen(settings, Arc::clone(&gateway), api, extra)?;
+        let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
+        let routes = move |app: &mut web::ServiceConfig| {
+            if let Some(extra) = &extra {
+                extra(app);
+            }
+            app.configure(api.configure()).configure(carillon_web::configure);
+        };
+        let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
+            .with_context(|| format!("listening on {host}:{port}"))?;
         Ok(Self { address, server, gateway, publisher, draining, appender })
     }
 
@@ -126,38 +129,6 @@ impl Node {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-fn listen(
-    settings: &Settings,
-    gateway: Arc<Gateway>,
-    api: Api,
-    extra: Option<Extra>,
-) -> anyhow::Result<(Server, SocketAddr)> {
-    let gateway = web::Data::from(gateway);
-    let server = HttpServer::new(move || {
-        let extra = extra.clone();
-        App::new()
-            .app_data(gateway.clone())
-            .wrap(from_fn(carillon_gateway::guard))
-            .configure(carillon_gateway::configure)
-            .configure(|app| {
-                if let Some(extra) = &extra {
-                    extra(app);
-                }
-            })
-            .configure(api.configure())
-            .configure(carillon_web::configure)
-    })
-    // A long poll that its client abandoned is noticed at once only so (PROTOCOL.md §1.4).
-    .h1_allow_half_closed(false)
-    .client_request_timeout(HEADERS_WITHIN)
-    .shutdown_timeout(STOP_WITHIN.as_secs())
-    .disable_signals();
-    let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
-    let server = server.bind((host, port)).with_context(|| format!("listening on {host}:{port}"))?;
-    let address = server.addrs().first().copied().context("no address to listen on")?;
-    Ok((server.run(), address))
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

@@ -13,20 +13,21 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{AggregatedMessage, ProtocolError};
 use bytes::Bytes;
 use bytestring::ByteString;
-use carillon_protocol::engine::{HandshakeError, Input, Message, Request, Transport};
+use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
 use carillon_protocol::{Connection, Output, Reason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::gateway::Gateway;
+use crate::gateway::{EventLimiter, Gateway};
 use crate::socket::{Socket, Step};
-use crate::transport::WebSocket;
+use crate::transport::{Received, WebSocket};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
 const RESTARTING: u16 = 1012;
+/// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
+pub(crate) const POLICY: u16 = 1008;
 
 /// An HTTP request for a session's task.
 pub(crate) enum Link {
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     socket: Socket,
     /// `None` for a session that never polled.
     links: Option<mpsc::Receiver<Link>>,
+    /// Pings of the WebSocket's own, which the codec answers: as many as events may come.
+    controls: EventLimiter,
     /// The GET that waits for an answer.
     poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     draining: watch::Receiver<bool>,
@@ -59,7 +62,7 @@ pub(crate) struct Driver {
 enum Wake {
     Link(Option<Link>),
     PollAborted,
-    WebSocket(Option<Result<AggregatedMessage, ProtocolError>>),
+    Received(Received),
     Step(Step),
     Drain,
     Deadline,
@@ -78,8 +81,8 @@ impl Driver {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         let machine = Connection::open(gateway.settings.protocol, &sid, transport, gateway.now());
         let socket = Socket::new(Arc::clone(&gateway), header_token);
-        let draining = gateway.draining();
-        Box::new(Self { gateway, sid, machine, socket, links, poll, draining, leave_at: None })
+        let (draining, controls) = (gateway.draining(), gateway.event_limiter());
+        Box::new(Self { gateway, sid, machine, socket, links, controls, poll, draining, leave_at: None })
     }
 
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
@@ -120,7 +123,7 @@ impl Driver {
         tokio::select! {
             link = async { links.as_mut()?.recv().await }, if links.is_some() => Wake::Link(link),
             () = async { if let Some(poll) = poll { poll.closed().await } }, if poll.is_some() => Wake::PollAborted,
-            message = async { websocket.as_mut()?.recv().await }, if listens && websocket.is_some() => Wake::WebSocket(message),
+            received = async { match websocket { Some(websocket) => websocket.recv().await, None => pending().await } }, if listens => Wake::Received(received),
             step = socket.next() => Wake::Step(step),
             _ = draining.wait_for(|draining| *draining), if leave_at.is_none() => Wake::Drain,
             () = until(gateway, deadline) => Wake::Deadline,
@@ -145,7 +148,7 @@ impl Driver {
                 self.poll = None;
                 self.machine.handle(Input::PollAborted, now);
             }
-            Wake::WebSocket(message) => self.take_message(message, websocket).await,
+            Wake::Received(received) => self.receive(received, websocket),
             Wake::Step(step) => self.socket.take(step, &mut self.machine, now),
             Wake::Drain => self.leave_at = Some(now + self.gateway.moment_to_leave()),
             Wake::Deadline if self.leave_at.is_some_and(|at| at <= now) => {
@@ -156,29 +159,19 @@ impl Driver {
         }
     }
 
-    async fn take_message(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-        websocket: &mut Option<WebSocket>,
-    ) {
-        let input = match message {
-            Some(Ok(AggregatedMessage::Text(text))) => Input::Socket(Message::Text(text)),
-            Some(Ok(AggregatedMessage::Binary(bytes))) => Input::Socket(Message::Binary(bytes)),
-            Some(Ok(AggregatedMessage::Ping(bytes))) => {
-                if let Some(websocket) = websocket {
-                    websocket.pong(&bytes).await;
-                }
-                return;
+    fn receive(&mut self, received: Received, websocket: &mut Option<WebSocket>) {
+        let input = match received {
+            Received::Message(message) => Input::Socket(message),
+            Received::Control if self.controls.check().is_ok() => return,
+            Received::Control => {
+                return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.gateway.now());
             }
-            Some(Ok(AggregatedMessage::Pong(_))) => return,
-            Some(Ok(AggregatedMessage::Close(_))) | None => {
-                *websocket = None;
+            Received::Closed => {
+                close(websocket, None);
                 Input::SocketClosed
             }
-            Some(Err(fault)) => {
-                if let Some(websocket) = websocket.take() {
-                    websocket.reject(&fault).await;
-                }
+            Received::Failed(code) => {
+                close(websocket, code);
                 Input::SocketFailed
             }
         };
@@ -187,46 +180,63 @@ impl Driver {
 
     /// Does what the machine says; `false` when there is nothing left to do, ever.
     async fn perform(&mut self, websocket: &mut Option<WebSocket>) -> bool {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Poll(body) => {
-                    if let Some(poll) = self.poll.take()
-                        && poll.send(Ok(body)).is_err()
-                    {
-                        self.machine.handle(Input::PollAborted, self.gateway.now());
+        let mut is_fed = false;
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                match output {
+                    Output::Poll(body) => {
+                        if let Some(poll) = self.poll.take()
+                            && poll.send(Ok(body)).is_err()
+                        {
+                            self.machine.handle(Input::PollAborted, self.gateway.now());
+                        }
                     }
-                }
-                Output::Socket(message) => {
-                    if let Some(link) = websocket
-                        && !link.send(message).await
-                    {
-                        *websocket = None;
-                        self.machine.handle(Input::SocketFailed, self.gateway.now());
+                    Output::Socket(message) => {
+                        if let Some(link) = websocket {
+                            is_fed = link.feed(message).await;
+                            self.fail_unless(is_fed, websocket);
+                        }
                     }
-                }
-                Output::CloseSocket(code) => {
-                    if let Some(websocket) = websocket.take() {
-                        websocket.close(code).await;
+                    Output::CloseSocket(code) => close(websocket, code),
+                    Output::Upgraded => self.gateway.directory.upgraded(&self.sid),
+                    Output::Event(event) => {
+                        let now = self.gateway.now();
+                        self.socket.hear(event, &mut self.machine, now);
                     }
+                    Output::Closed(why) => {
+                        tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
+                    }
+                    Output::Finished => return false,
                 }
-                Output::Upgraded => self.gateway.directory.upgraded(&self.sid),
-                Output::Event(event) => {
-                    let now = self.gateway.now();
-                    self.socket.hear(event, &mut self.machine, now);
+            }
+            // What was said in one turn leaves in one write.
+            match websocket {
+                Some(link) if std::mem::take(&mut is_fed) => {
+                    let is_flushed = link.flush().await;
+                    self.fail_unless(is_flushed, websocket);
                 }
-                Output::Closed(why) => {
-                    tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
-                }
-                Output::Finished => return false,
+                _ => return true,
             }
         }
-        true
+    }
+
+    fn fail_unless(&mut self, is_written: bool, websocket: &mut Option<WebSocket>) {
+        if !is_written {
+            *websocket = None;
+            self.machine.handle(Input::SocketFailed, self.gateway.now());
+        }
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.gateway.directory.close(&self.sid);
+    }
+}
+
+fn close(websocket: &mut Option<WebSocket>, code: Option<u16>) {
+    if let Some(websocket) = websocket.take() {
+        websocket.close(code);
     }
 }
 

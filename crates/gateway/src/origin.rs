@@ -22,7 +22,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 pub(crate) struct Origins(HashSet<String>);
 
 /// What a request says of where it comes from.
-enum Origin {
+pub(crate) enum Origin {
     /// No page: a server, a phone, or a page's own navigation.
     None,
     /// One of ours; answers name it.
@@ -36,7 +36,7 @@ impl Origins {
         Self(allowed.iter().cloned().collect())
     }
 
-    fn classify(&self, headers: &HeaderMap) -> Origin {
+    pub(crate) fn classify(&self, headers: &HeaderMap) -> Origin {
         let mut origins = headers.get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
             (None, _) => Origin::None,
@@ -61,7 +61,7 @@ impl Origins {
 ///
 /// # Errors
 /// Those of the inner service.
-pub async fn guard(
+pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
+use crate::drive::POLICY;
 use crate::events::{self, Answer};
 use crate::frames::{self, NAMESPACE};
 use crate::gateway::{EventLimiter, Gateway};
@@ -30,8 +31,6 @@ use crate::mailbox::{Mailbox, Stage};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
-/// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
-const POLICY: u16 = 1008;
 /// Events of one client that may be under way; while there are more, its link is not read.
 const WORK: usize = 16;
 /// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.

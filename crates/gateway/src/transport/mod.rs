@@ -1,11 +1,13 @@
 //! `/socket.io/`: what each request asks for, and by which transport it is served.
 
 mod polling;
+pub(crate) mod upgrade;
 mod websocket;
 
 use std::sync::Arc;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_protocol::engine::handshake::{self, Asked};
 use carillon_protocol::engine::{HandshakeError, Transport};
@@ -14,11 +16,11 @@ use crate::directory::Session;
 use crate::gateway::Gateway;
 use crate::ids;
 
-pub(crate) use websocket::WebSocket;
+pub(crate) use websocket::{Received, WebSocket};
 
 /// Mounts the Socket.IO path. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
 /// server takes whatever follows.
-pub fn configure(config: &mut web::ServiceConfig) {
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/socket.io").to(entry))
         .service(web::resource("/socket.io/{rest:.*}").to(entry));
@@ -26,16 +28,13 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 async fn entry(request: HttpRequest, payload: web::Payload, gateway: web::Data<Gateway>) -> HttpResponse {
     let gateway = gateway.into_inner();
-    let wants_websocket = request
-        .headers()
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let asked = handshake::parse(request.method().as_str(), request.query_string(), wants_websocket);
-    let served = match asked {
+    // Whoever asks for a WebSocket does not come here (`upgrade`).
+    let served = match handshake::parse(request.method().as_str(), request.query_string(), false) {
         Err(refusal) => Err(refusal),
-        Ok(Asked::Open(_)) if gateway.is_draining() => return unavailable("the server is draining"),
+        Ok(Asked::Open(Transport::Polling)) if gateway.is_draining() => {
+            return unavailable("the server is draining");
+        }
         Ok(Asked::Open(Transport::Polling)) => polling::open(&request, gateway).await,
-        Ok(Asked::Open(Transport::Websocket)) => websocket::open(&request, payload, gateway),
         Ok(Asked::Poll(sid)) => match find(&gateway, &sid) {
             Ok(session) => polling::poll(&session).await,
             Err(refusal) => Err(refusal),
@@ -46,12 +45,7 @@ async fn entry(request: HttpRequest, payload: web::Payload, gateway: web::Data<G
             }
             Err(refusal) => Err(refusal),
         },
-        Ok(Asked::Upgrade(sid)) => match find(&gateway, &sid) {
-            Ok(session) => {
-                websocket::upgrade(&request, payload, &session, gateway.settings.protocol.max_payload).await
-            }
-            Err(refusal) => Err(refusal),
-        },
+        Ok(Asked::Open(Transport::Websocket) | Asked::Upgrade(_)) => Err(HandshakeError::BAD_REQUEST),
     };
     served.unwrap_or_else(|refusal| refuse(&refusal))
 }
@@ -72,8 +66,8 @@ fn new_sid(gateway: &Arc<Gateway>) -> String {
 
 /// What `Authorization` says on the first request of a session. Browsers cannot set it on a WebSocket, so that of an
 /// upgrade does not count.
-fn header_token(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+fn header_token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     carillon_domain::bearer(value).map(str::to_owned)
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn open(
         return Ok(unavailable("too many connections"));
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(gateway, sid, header_token(request), Some(links), Some(reply));
+    let driver = Driver::new(gateway, sid, header_token(request.headers()), Some(links), Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }

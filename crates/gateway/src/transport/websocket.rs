@@ -1,113 +1,117 @@
-//! WebSockets, new ones and those that take over from polling.
+//! One WebSocket: tungstenite's codec on the connection that actix handed over.
+//!
+//! The codec is the guard (docs/adr/0004): it looks at a frame's header before its payload, so that an announced length
+//! over the limit, a reserved bit or opcode, or a frame without its mask ends the link before any memory is spent on it,
+//! and it joins fragments in one buffer under the same limit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
-use carillon_protocol::engine::{HandshakeError, Message};
-use tokio::sync::oneshot;
+use bytes::Bytes;
+use bytestring::ByteString;
+use carillon_protocol::engine::Message;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-use super::{header_token, new_sid, unavailable};
-use crate::directory::Polling;
-use crate::drive::{Driver, Link};
-use crate::gateway::Gateway;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 /// How long a write may wait for a client that does not read, before the connection is closed as too slow.
 const STALLED: Duration = Duration::from_secs(30);
+/// How long a client may take over its part of the closing handshake.
+const LINGER: Duration = Duration::from_secs(1);
+/// Read at once, and allocated for the life of a connection: clients say little.
+const READ_BUFFER: usize = 1024;
+/// Gathered before it is written: what is sent in one turn leaves in one system call.
+const WRITE_BUFFER: usize = 16 * 1024;
 
-/// One WebSocket. A message is up to the limit, whole or in fragments.
-pub(crate) struct WebSocket {
-    session: actix_ws::Session,
-    messages: AggregatedMessageStream,
-}
+/// A WebSocket of a client.
+pub(crate) struct WebSocket(WebSocketStream<TcpStream>);
 
-/// Opens a session on a WebSocket.
-pub(super) fn open(
-    request: &HttpRequest,
-    payload: web::Payload,
-    gateway: Arc<Gateway>,
-) -> Result<HttpResponse, HandshakeError> {
-    let sid = new_sid(&gateway);
-    if !gateway.directory.open_websocket(&sid, gateway.settings.max_connections) {
-        return Ok(unavailable("too many connections"));
-    }
-    let limit = gateway.settings.protocol.max_payload;
-    // Made first: dropped when the handshake fails, it takes the sid out again.
-    let driver = Driver::new(gateway, sid, header_token(request), None, None);
-    match WebSocket::accept(request, payload, limit) {
-        Ok((response, websocket)) => {
-            actix_web::rt::spawn(driver.run(Some(websocket)));
-            Ok(response)
-        }
-        Err(refusal) => Ok(refusal.error_response()),
-    }
-}
-
-/// Brings a WebSocket to a session that polls. The session is asked first, so that a refusal is an HTTP answer.
-pub(super) async fn upgrade(
-    request: &HttpRequest,
-    payload: web::Payload,
-    session: &Polling,
-    limit: usize,
-) -> Result<HttpResponse, HandshakeError> {
-    let (response, websocket) = match WebSocket::accept(request, payload, limit) {
-        Ok(accepted) => accepted,
-        Err(refusal) => return Ok(refusal.error_response()),
-    };
-    let (reply, driver) = oneshot::channel();
-    session.links.send(Link::Upgrade(reply)).await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
-    let driver = driver.await.map_err(|_| HandshakeError::SESSION_UNKNOWN)??;
-    actix_web::rt::spawn(driver.run(Some(websocket)));
-    Ok(response)
+/// What a client sent.
+pub(crate) enum Received {
+    /// A message.
+    Message(Message),
+    /// A ping or pong of the WebSocket's own, which the codec has answered.
+    Control,
+    /// The client closed the link.
+    Closed,
+    /// The link broke, or its bytes are no WebSocket's: close with this code, if there is still someone to hear it.
+    Failed(Option<u16>),
 }
 
 impl WebSocket {
-    /// The 101, and the WebSocket that begins once it is sent; or the refusal of a bad handshake.
-    fn accept(
-        request: &HttpRequest,
-        payload: web::Payload,
-        limit: usize,
-    ) -> Result<(HttpResponse, Self), actix_web::Error> {
-        let (response, session, messages) = actix_ws::handle(request, payload)?;
-        let messages = messages.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
-        Ok((response, Self { session, messages }))
+    /// Takes over a connection on which 101 was just sent; `early` are bytes of the client's that came before.
+    pub(crate) async fn new(io: TcpStream, early: Vec<u8>, limit: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        Self(WebSocketStream::from_partially_read(io, early, Role::Server, Some(config)).await)
     }
 
-    pub(crate) async fn recv(&mut self) -> Option<Result<AggregatedMessage, ProtocolError>> {
-        self.messages.recv().await
+    /// Waits for what the client sends next. Dropping the future loses nothing.
+    pub(crate) async fn recv(&mut self) -> Received {
+        match self.0.next().await {
+            Some(Ok(Frame::Text(text))) => match ByteString::try_from(Bytes::from(text)) {
+                Ok(text) => Received::Message(Message::Text(text)),
+                Err(_) => Received::Failed(Some(1007)),
+            },
+            Some(Ok(Frame::Binary(bytes))) => Received::Message(Message::Binary(bytes)),
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => Received::Control,
+            Some(Ok(Frame::Close(_)) | Err(Error::ConnectionClosed)) | None => Received::Closed,
+            Some(Err(fault)) => Received::Failed(code_of(&fault)),
+        }
     }
 
-    /// Writes a message; `false` when the link is gone or stalled.
-    pub(crate) async fn send(&mut self, message: Message) -> bool {
-        let write = async {
-            match message {
-                Message::Text(text) => self.session.text(text).await,
-                Message::Binary(bytes) => self.session.binary(bytes).await,
-            }
+    /// Queues a message; [`WebSocket::flush`] sends it. `false` when the link is gone or stalled.
+    pub(crate) async fn feed(&mut self, message: Message) -> bool {
+        let frame = match message {
+            Message::Text(text) => match text.into_bytes().try_into() {
+                Ok(text) => Frame::Text(text),
+                Err(_) => return false,
+            },
+            Message::Binary(bytes) => Frame::Binary(bytes),
         };
-        matches!(timeout(STALLED, write).await, Ok(Ok(())))
+        matches!(timeout(STALLED, self.0.feed(frame)).await, Ok(Ok(())))
     }
 
-    pub(crate) async fn pong(&mut self, data: &[u8]) {
-        // A link that cannot take it is noticed by the next write or read.
-        drop(timeout(STALLED, self.session.pong(data)).await);
+    /// Sends what is queued; `false` when the link is gone or stalled.
+    pub(crate) async fn flush(&mut self) -> bool {
+        matches!(timeout(STALLED, self.0.flush()).await, Ok(Ok(())))
     }
 
-    /// Closes with this code, or none.
-    pub(crate) async fn close(self, code: Option<u16>) {
-        let reason = code.map(|code| CloseReason { code: CloseCode::from(code), description: None });
-        drop(timeout(STALLED, self.session.close(reason)).await);
+    /// Closes with this code, or none, in a task of its own: the client may take its time.
+    pub(crate) fn close(self, code: Option<u16>) {
+        actix_web::rt::spawn(async move {
+            // A client that does not answer is cut off.
+            drop(timeout(LINGER, self.say_goodbye(code)).await);
+        });
     }
 
-    /// Closes with the code that names what was wrong with the bytes (RFC 6455 §7.4.1).
-    pub(crate) async fn reject(self, fault: &ProtocolError) {
-        let code = match fault {
-            ProtocolError::Overflow => 1009,
-            ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => 1007,
-            _ => 1002,
-        };
-        self.close(Some(code)).await;
+    /// The closing handshake (RFC 6455 §7.1.1): our close frame, the client's, and the server ends the connection. It is
+    /// read to its end, since a socket dropped with unread bytes sends a reset that overtakes the close frame.
+    async fn say_goodbye(mut self, code: Option<u16>) {
+        let frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
+        // A link that is broken already fails each of these at once.
+        drop(self.0.close(frame).await);
+        while let Some(Ok(_)) = self.0.next().await {}
+        let io = self.0.get_mut();
+        drop(io.shutdown().await);
+        let mut rest = [0; 512];
+        while io.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+    }
+}
+
+/// What a fault of the client's is called when it is closed for it (RFC 6455 §7.4.1).
+fn code_of(fault: &Error) -> Option<u16> {
+    match fault {
+        Error::Capacity(_) => Some(1009),
+        Error::Utf8(_) => Some(1007),
+        Error::Protocol(_) => Some(1002),
+        _ => None,
     }
 }

@@ -1,0 +1,76 @@
+//! Both doors on one port: requests go to the App, connections that become WebSockets to their drivers.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive};
+use actix_server::Server;
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+use actix_web::{App, web};
+
+use crate::gateway::Gateway;
+use crate::origin::guard;
+use crate::transport::{self, upgrade};
+
+/// How long a request may take to send its headers (FAULTS.md H15).
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a closed connection may take to go, so that the last answer arrives before a reset could.
+const DISCONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// How long a connection without a request is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests under way may take to end when the server is stopped.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Listens, and serves the gateway and whatever `routes` mounts beside it until the server is stopped. The port may be
+/// 0; the address says which one it became.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn listen(
+    address: impl ToSocketAddrs,
+    gateway: Arc<Gateway>,
+    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<(Server, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(address.to_socket_addrs()?.collect::<Vec<_>>().as_slice())?;
+    let address = listener.local_addr()?;
+    let server = Server::build()
+        .disable_signals()
+        .shutdown_timeout(STOP_WITHIN.as_secs())
+        .listen("carillon", listener, move || {
+            let (data, upgraded, routes) =
+                (web::Data::from(Arc::clone(&gateway)), Arc::clone(&gateway), routes.clone());
+            let app = App::new()
+                .app_data(data)
+                .wrap(from_fn(guard))
+                .configure(transport::configure)
+                .configure(routes);
+            let draining = upgraded.draining();
+            HttpService::build()
+                // On a drain, connections without a request under way are closed rather than waited for.
+                .graceful_shutdown_signal(move || {
+                    let mut draining = draining.clone();
+                    async move { drop(draining.wait_for(|draining| *draining).await) }
+                })
+                .client_request_timeout(HEADERS_WITHIN)
+                .client_disconnect_timeout(DISCONNECT_WITHIN)
+                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                // A long poll that its client abandoned is noticed at once only so.
+                .h1_allow_half_closed(false)
+                .upgrade(fn_service(move |(request, io)| {
+                    let served = upgrade::serve(Arc::clone(&upgraded), request, io);
+                    async {
+                        served.await;
+                        Ok::<(), Infallible>(())
+                    }
+                }))
+                .finish(map_config(app, |_| AppConfig::default()))
+                .tcp()
+        })?
+        .run();
+    Ok((server, address))
+}
