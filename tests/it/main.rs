@@ -7,6 +7,7 @@ mod arrows;
 mod auth;
 mod clients;
 mod durability;
+mod fuzz;
 mod history;
 mod idempotency;
 mod inbox;
