@@ -33,7 +33,8 @@ const ARROWS: [(&str, Option<&[&str]>); 13] = [
 const CONFINED: [(&str, &[&str]); 3] = [
     ("diesel", &["carillon-store-postgres", "carillon-store-sqlite"]),
     ("fred", &["carillon-fanout-redis"]),
-    ("actix", &["carillon-gateway", "carillon-api", "carillon-web", "carillon"]),
+    // The tests' conformance server mounts the gateway's own routes, without the product.
+    ("actix", &["carillon-gateway", "carillon-api", "carillon-web", "carillon", "carillon-tests"]),
 ];
 
 /// The pure crates, which name no runtime.
@@ -63,7 +64,7 @@ fn each_rule_bites() {
         ("carillon-sms", "serde", Value::Null, "is not in the table"),
         ("carillon-gateway", "diesel_migrations", Value::Null, "may not name diesel_migrations"),
         ("carillon-api", "fred", json!("build"), "may not name fred"),
-        ("carillon-tests", "actix-web", Value::Null, "may not name actix-web"),
+        ("carillon-load", "actix-web", Value::Null, "may not name actix-web"),
         (DOMAIN, "tokio", Value::Null, "names a runtime"),
         (PROTOCOL, "tokio-util", Value::Null, "names a runtime"),
     ] {

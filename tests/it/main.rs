@@ -6,6 +6,7 @@
 mod arrows;
 mod auth;
 mod clients;
+mod conformance;
 mod durability;
 mod fuzz;
 mod history;

@@ -4,6 +4,8 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
+//! [`conformance`] is the other way round: servers without the product, for the official suites.
+//!
 //! The harness panics where a test would have to give up, and says what it waited for; nothing here sleeps to let
 //! something happen. That something does *not* happen is shown by a fence: a notification published afterwards,
 //! which must be the next thing heard ([`Clinic::hears_nothing`]).
@@ -12,6 +14,7 @@
 
 pub mod client;
 pub mod clinic;
+pub mod conformance;
 pub mod dice;
 pub mod driver;
 pub mod http;

@@ -3,6 +3,7 @@
 mod ambient;
 mod cli;
 mod demo;
+mod metrics;
 mod serve;
 mod settings;
 mod telemetry;

@@ -15,7 +15,7 @@ use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_auth_jwt::Verifier;
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
-use carillon_gateway::{Backend, Gateway, GatewaySettings};
+use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use carillon_store_sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,7 @@ pub(crate) struct Node {
     /// Where.
     pub(crate) address: SocketAddr,
     server: Server,
-    gateway: Arc<Gateway>,
+    gateway: Arc<carillon_gateway::Server<Gateway>>,
     publisher: Arc<Publisher>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
@@ -90,7 +90,15 @@ impl Node {
         tokio::spawn(feed);
         tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
+        let metrics = crate::metrics::start()?;
+        let public_metrics = match settings.metrics_port {
+            Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
+            None => Some(metrics),
+        };
         let routes = move |app: &mut web::ServiceConfig| {
+            if let Some(metrics) = &public_metrics {
+                crate::metrics::mount(app, metrics);
+            }
             if let Some(extra) = &extra {
                 extra(app);
             }
@@ -142,22 +150,26 @@ fn api_settings(settings: &Settings) -> ApiSettings {
 
 fn gateway_settings(settings: &Settings) -> GatewaySettings {
     GatewaySettings {
-        protocol: carillon_gateway::Protocol {
-            ping_interval: settings.ping_interval,
-            ping_timeout: settings.ping_timeout,
-            connect_timeout: settings.connect_timeout,
-            upgrade_timeout: settings.upgrade_timeout,
-            max_payload: settings.max_payload_bytes,
-            ..Default::default()
+        server: ServerSettings {
+            protocol: carillon_gateway::Protocol {
+                ping_interval: settings.ping_interval,
+                ping_timeout: settings.ping_timeout,
+                connect_timeout: settings.connect_timeout,
+                upgrade_timeout: settings.upgrade_timeout,
+                max_payload: settings.max_payload_bytes,
+                ..Default::default()
+            },
+            node_id: settings.node_id.clone(),
+            allowed_origins: AllowedOrigins::Only(settings.frontend_origins.clone()),
+            max_connections: settings.max_connections,
+            control_rate: at_least_one(settings.event_rate),
+            control_burst: at_least_one(settings.event_burst),
+            drain: settings.drain,
         },
-        node_id: settings.node_id.clone(),
-        allowed_origins: settings.frontend_origins.clone(),
-        max_connections: settings.max_connections,
         max_connections_per_user: settings.max_connections_per_user,
         event_rate: at_least_one(settings.event_rate),
         event_burst: at_least_one(settings.event_burst),
         mailbox_bytes: settings.mailbox_bytes,
-        drain: settings.drain,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::application::Application;
 use crate::drive::Link;
 
 /// Requests that wait for one session's task. A client has one GET, one POST and one probe under way; more than
@@ -14,35 +15,55 @@ const LINKS: usize = 8;
 
 /// All sessions of this node. An id is 24 or more characters, 15 bytes of them random: it is the secret by which
 /// later requests of a session are known.
-#[derive(Default)]
-pub(crate) struct Directory {
-    sessions: Mutex<HashMap<String, Session>>,
+pub(crate) struct Directory<A: Application> {
+    sessions: Mutex<HashMap<String, Session<A>>>,
 }
 
 /// How a session can be reached.
-#[derive(Clone)]
-pub(crate) enum Session {
+pub(crate) enum Session<A: Application> {
     /// By requests.
-    Polling(Polling),
+    Polling(Polling<A>),
     /// By its WebSocket alone: requests that name it are refused.
     Websocket,
 }
 
 /// The way to a polling session's task.
-#[derive(Clone)]
-pub(crate) struct Polling {
-    pub(crate) links: mpsc::Sender<Link>,
+pub(crate) struct Polling<A: Application> {
+    pub(crate) links: mpsc::Sender<Link<A>>,
     /// Set while a POST is being read; another one meanwhile is an overlap.
     posting: Arc<AtomicBool>,
 }
 
-impl Directory {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+// Derived, these would ask the same of the application.
+
+impl<A: Application> Default for Directory<A> {
+    fn default() -> Self {
+        Self { sessions: Mutex::default() }
+    }
+}
+
+impl<A: Application> Clone for Session<A> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Polling(polling) => Self::Polling(polling.clone()),
+            Self::Websocket => Self::Websocket,
+        }
+    }
+}
+
+impl<A: Application> Clone for Polling<A> {
+    fn clone(&self) -> Self {
+        Self { links: self.links.clone(), posting: Arc::clone(&self.posting) }
+    }
+}
+
+impl<A: Application> Directory<A> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session<A>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a session that is reached by requests, unless `most` are here already.
-    pub(crate) fn open_polling(&self, sid: &str, most: usize) -> Option<mpsc::Receiver<Link>> {
+    pub(crate) fn open_polling(&self, sid: &str, most: usize) -> Option<mpsc::Receiver<Link<A>>> {
         let (links, requests) = mpsc::channel(LINKS);
         let polling = Polling { links, posting: Arc::default() };
         self.open(sid, Session::Polling(polling), most).then_some(requests)
@@ -53,7 +74,7 @@ impl Directory {
         self.open(sid, Session::Websocket, most)
     }
 
-    fn open(&self, sid: &str, session: Session, most: usize) -> bool {
+    fn open(&self, sid: &str, session: Session<A>, most: usize) -> bool {
         let mut sessions = self.lock();
         let has_room = sessions.len() < most;
         if has_room {
@@ -75,7 +96,7 @@ impl Directory {
     }
 
     /// How a session can be reached, if it exists.
-    pub(crate) fn find(&self, sid: &str) -> Option<Session> {
+    pub(crate) fn find(&self, sid: &str) -> Option<Session<A>> {
         self.lock().get(sid).cloned()
     }
 
@@ -85,28 +106,28 @@ impl Directory {
     }
 }
 
-impl Polling {
+impl<A: Application> Polling<A> {
     /// Claims the session's one POST; `None` while another is being read.
-    pub(crate) fn begin_post(&self) -> Option<Post> {
+    pub(crate) fn begin_post(&self) -> Option<Post<A>> {
         let is_free = !self.posting.swap(true, Ordering::AcqRel);
         is_free.then(|| Post { polling: self.clone(), is_complete: false })
     }
 }
 
 /// A POST that is being read. Dropped before it is complete, it tells the session that it failed.
-pub(crate) struct Post {
-    polling: Polling,
+pub(crate) struct Post<A: Application> {
+    polling: Polling<A>,
     is_complete: bool,
 }
 
-impl Post {
+impl<A: Application> Post<A> {
     /// The body has been read to its end.
     pub(crate) fn complete(mut self) {
         self.is_complete = true;
     }
 }
 
-impl Drop for Post {
+impl<A: Application> Drop for Post<A> {
     fn drop(&mut self) {
         self.polling.posting.store(false, Ordering::Release);
         if !self.is_complete {

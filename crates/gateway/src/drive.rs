@@ -1,9 +1,9 @@
-//! One task, one connection: it waits for its link, its mailbox and its deadline, and does what the machine says.
+//! One task, one connection: it waits for its link, its peer and its deadline, and does what the machine says.
 //!
 //! ```text
-//!   HTTP requests ──Link──▶ ┌────────┐ ──▶ Connection (the machine) ──▶ answers to polls, WebSocket messages
-//!   WebSocket ────────────▶ │ Driver │ ──▶ Socket: admission, events, arrival ──▶ domain
-//!   mailbox, deadline ────▶ └────────┘
+//!   HTTP requests ──Link──▶ ┌────────┐ ──▶ machine ──▶ answers to polls, WebSocket messages
+//!   WebSocket ────────────▶ │ Driver │ ──▶ peer: what the application makes of it
+//!   peer, deadline ───────▶ └────────┘
 //! ```
 //!
 //! The WebSocket of an upgrading client arrives on another thread than its polls, and cannot be sent between
@@ -13,15 +13,17 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use bytestring::ByteString;
 use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
-use carillon_protocol::{Connection, Output, Reason};
+use carillon_protocol::{Machine, Output, Reason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::gateway::{EventLimiter, Gateway};
-use crate::socket::{Socket, Step};
+use crate::application::{Application, MachineOf, Peer};
+use crate::limiter::Limiter;
+use crate::server::Server;
 use crate::transport::{Received, WebSocket};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
@@ -30,27 +32,27 @@ const RESTARTING: u16 = 1012;
 pub(crate) const POLICY: u16 = 1008;
 
 /// An HTTP request for a session's task.
-pub(crate) enum Link {
+pub(crate) enum Link<A: Application> {
     /// A GET: the answer is the body.
     Poll(oneshot::Sender<Result<ByteString, HandshakeError>>),
-    /// A POST's body.
-    Body(Bytes, oneshot::Sender<Result<(), HandshakeError>>),
+    /// A POST's body, and its headers if the application hears them.
+    Body(Bytes, Option<Box<HeaderMap>>, oneshot::Sender<Result<(), HandshakeError>>),
     /// A POST that could not be read to its end.
     BodyFailed,
     /// A WebSocket wants to take over: the answer is the driver itself.
-    Upgrade(oneshot::Sender<Result<Box<Driver>, HandshakeError>>),
+    Upgrade(oneshot::Sender<Result<Box<Driver<A>>, HandshakeError>>),
 }
 
 /// Everything one connection is.
-pub(crate) struct Driver {
-    gateway: Arc<Gateway>,
+pub(crate) struct Driver<A: Application> {
+    server: Arc<Server<A>>,
     sid: String,
-    machine: Connection,
-    socket: Socket,
+    machine: MachineOf<A>,
+    peer: A::Peer,
     /// `None` for a session that never polled.
-    links: Option<mpsc::Receiver<Link>>,
-    /// Pings of the WebSocket's own, which the codec answers: as many as events may come.
-    controls: EventLimiter,
+    links: Option<mpsc::Receiver<Link<A>>>,
+    /// Pings of the WebSocket's own, which the codec answers.
+    controls: Limiter,
     /// The GET that waits for an answer.
     poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     draining: watch::Receiver<bool>,
@@ -59,43 +61,41 @@ pub(crate) struct Driver {
 }
 
 /// What ended a wait.
-enum Wake {
-    Link(Option<Link>),
+enum Wake<A: Application> {
+    Link(Option<Link<A>>),
     PollAborted,
     Received(Received),
-    Step(Step),
+    Step(<A::Peer as Peer>::Step),
     Drain,
     Deadline,
 }
 
-impl Driver {
-    /// A driver for a session that was just opened. `header_token` is what the first request's `Authorization` said;
-    /// `poll` is that request, if it was one.
+impl<A: Application> Driver<A> {
+    /// A driver for a session that was just opened. `poll` is its first request, if it polls.
     pub(crate) fn new(
-        gateway: Arc<Gateway>,
+        server: Arc<Server<A>>,
         sid: String,
-        header_token: Option<String>,
-        links: Option<mpsc::Receiver<Link>>,
+        peer: A::Peer,
+        links: Option<mpsc::Receiver<Link<A>>>,
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
-        let machine = Connection::open(gateway.settings.protocol, &sid, transport, gateway.now());
-        let socket = Socket::new(Arc::clone(&gateway), header_token);
-        let (draining, controls) = (gateway.draining(), gateway.event_limiter());
-        Box::new(Self { gateway, sid, machine, socket, links, controls, poll, draining, leave_at: None })
+        let machine = Machine::open(server.settings.protocol, &sid, transport, server.now());
+        let (draining, controls) = (server.draining(), server.control_limiter());
+        Box::new(Self { server, sid, machine, peer, links, controls, poll, draining, leave_at: None })
     }
 
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
     pub(crate) async fn run(mut self: Box<Self>, mut websocket: Option<WebSocket>) {
         loop {
-            self.socket.pump(&mut self.machine);
+            self.peer.pump(&mut self.machine);
             if !self.perform(&mut websocket).await {
                 return;
             }
             let wake = self.wait(&mut websocket).await;
             match wake {
                 Wake::Link(Some(Link::Upgrade(reply))) => {
-                    match self.machine.request(Request::Probe, self.gateway.now()) {
+                    match self.machine.request(Request::Probe, self.server.now()) {
                         Err(refusal) => drop(reply.send(Err(refusal))),
                         Ok(()) => match reply.send(Ok(self)) {
                             Ok(()) => return,
@@ -103,7 +103,7 @@ impl Driver {
                             Err(returned) => match returned {
                                 Ok(driver) => {
                                     self = driver;
-                                    self.machine.handle(Input::SocketFailed, self.gateway.now());
+                                    self.machine.handle(Input::SocketFailed, self.server.now());
                                 }
                                 Err(_) => return,
                             },
@@ -116,29 +116,32 @@ impl Driver {
     }
 
     /// Waits for the next thing to happen.
-    async fn wait(&mut self, websocket: &mut Option<WebSocket>) -> Wake {
-        let Self { gateway, machine, socket, links, poll, draining, leave_at, .. } = self;
+    async fn wait(&mut self, websocket: &mut Option<WebSocket>) -> Wake<A> {
+        let Self { server, machine, peer, links, poll, draining, leave_at, .. } = self;
         let deadline = [machine.deadline(), *leave_at].into_iter().flatten().min();
-        let listens = socket.has_room();
+        let listens = peer.has_room();
         tokio::select! {
             link = async { links.as_mut()?.recv().await }, if links.is_some() => Wake::Link(link),
             () = async { if let Some(poll) = poll { poll.closed().await } }, if poll.is_some() => Wake::PollAborted,
             received = async { match websocket { Some(websocket) => websocket.recv().await, None => pending().await } }, if listens => Wake::Received(received),
-            step = socket.next() => Wake::Step(step),
+            step = peer.next() => Wake::Step(step),
             _ = draining.wait_for(|draining| *draining), if leave_at.is_none() => Wake::Drain,
-            () = until(gateway, deadline) => Wake::Deadline,
+            () = until(server.started, deadline) => Wake::Deadline,
         }
     }
 
-    async fn take(&mut self, wake: Wake, websocket: &mut Option<WebSocket>) {
-        let now = self.gateway.now();
+    async fn take(&mut self, wake: Wake<A>, websocket: &mut Option<WebSocket>) {
+        let now = self.server.now();
         match wake {
             Wake::Link(None) => self.links = None,
             Wake::Link(Some(Link::Poll(reply))) => match self.machine.request(Request::Poll, now) {
                 Ok(()) => self.poll = Some(reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Wake::Link(Some(Link::Body(body, reply))) => {
+            Wake::Link(Some(Link::Body(body, headers, reply))) => {
+                if let Some(headers) = headers {
+                    self.peer.posting(*headers);
+                }
                 drop(reply.send(self.machine.request(Request::Body(body), now)));
             }
             Wake::Link(Some(Link::BodyFailed)) => self.machine.handle(Input::BodyFailed, now),
@@ -149,8 +152,8 @@ impl Driver {
                 self.machine.handle(Input::PollAborted, now);
             }
             Wake::Received(received) => self.receive(received, websocket),
-            Wake::Step(step) => self.socket.take(step, &mut self.machine, now),
-            Wake::Drain => self.leave_at = Some(now + self.gateway.moment_to_leave()),
+            Wake::Step(step) => self.peer.take(step, &mut self.machine, now),
+            Wake::Drain => self.leave_at = Some(now + self.server.moment_to_leave()),
             Wake::Deadline if self.leave_at.is_some_and(|at| at <= now) => {
                 self.leave_at = Some(Duration::MAX);
                 self.machine.close(Reason::ServerShuttingDown, Some(RESTARTING), now);
@@ -164,7 +167,7 @@ impl Driver {
             Received::Message(message) => Input::Socket(message),
             Received::Control if self.controls.check().is_ok() => return,
             Received::Control => {
-                return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.gateway.now());
+                return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.server.now());
             }
             Received::Closed => {
                 close(websocket, None);
@@ -175,7 +178,7 @@ impl Driver {
                 Input::SocketFailed
             }
         };
-        self.machine.handle(input, self.gateway.now());
+        self.machine.handle(input, self.server.now());
     }
 
     /// Does what the machine says; `false` when there is nothing left to do, ever.
@@ -188,7 +191,7 @@ impl Driver {
                         if let Some(poll) = self.poll.take()
                             && poll.send(Ok(body)).is_err()
                         {
-                            self.machine.handle(Input::PollAborted, self.gateway.now());
+                            self.machine.handle(Input::PollAborted, self.server.now());
                         }
                     }
                     Output::Socket(message) => {
@@ -198,10 +201,10 @@ impl Driver {
                         }
                     }
                     Output::CloseSocket(code) => close(websocket, code),
-                    Output::Upgraded => self.gateway.directory.upgraded(&self.sid),
+                    Output::Upgraded => self.server.directory.upgraded(&self.sid),
                     Output::Event(event) => {
-                        let now = self.gateway.now();
-                        self.socket.hear(event, &mut self.machine, now);
+                        let now = self.server.now();
+                        self.peer.hear(event, &mut self.machine, now);
                     }
                     Output::Closed(why) => {
                         tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
@@ -223,14 +226,14 @@ impl Driver {
     fn fail_unless(&mut self, is_written: bool, websocket: &mut Option<WebSocket>) {
         if !is_written {
             *websocket = None;
-            self.machine.handle(Input::SocketFailed, self.gateway.now());
+            self.machine.handle(Input::SocketFailed, self.server.now());
         }
     }
 }
 
-impl Drop for Driver {
+impl<A: Application> Drop for Driver<A> {
     fn drop(&mut self) {
-        self.gateway.directory.close(&self.sid);
+        self.server.directory.close(&self.sid);
     }
 }
 
@@ -240,8 +243,8 @@ fn close(websocket: &mut Option<WebSocket>, code: Option<u16>) {
     }
 }
 
-async fn until(gateway: &Gateway, deadline: Option<Duration>) {
-    match deadline.and_then(|deadline| gateway.started.checked_add(deadline)) {
+async fn until(started: std::time::Instant, deadline: Option<Duration>) {
+    match deadline.and_then(|deadline| started.checked_add(deadline)) {
         Some(at) => tokio::time::sleep_until(Instant::from_std(at)).await,
         None => pending().await,
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{HttpService, KeepAlive};
-use actix_server::Server;
 use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
-use crate::gateway::Gateway;
+use crate::application::Application;
 use crate::origin::guard;
+use crate::server::Server;
 use crate::transport::{self, upgrade};
 
 /// How long a request may take to send its headers (FAULTS.md H15).
@@ -26,28 +26,28 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take to end when the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Listens, and serves the gateway and whatever `routes` mounts beside it until the server is stopped. The port may be
+/// Listens, and serves the application and whatever `routes` mounts beside it until the server is stopped. The port may be
 /// 0; the address says which one it became.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub fn listen(
+pub fn listen<A: Application>(
     address: impl ToSocketAddrs,
-    gateway: Arc<Gateway>,
+    server: Arc<Server<A>>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-) -> io::Result<(Server, SocketAddr)> {
+) -> io::Result<(actix_server::Server, SocketAddr)> {
     let listener = std::net::TcpListener::bind(address.to_socket_addrs()?.collect::<Vec<_>>().as_slice())?;
     let address = listener.local_addr()?;
-    let server = Server::build()
+    let running = actix_server::Server::build()
         .disable_signals()
         .shutdown_timeout(STOP_WITHIN.as_secs())
         .listen("carillon", listener, move || {
             let (data, upgraded, routes) =
-                (web::Data::from(Arc::clone(&gateway)), Arc::clone(&gateway), routes.clone());
+                (web::Data::from(Arc::clone(&server)), Arc::clone(&server), routes.clone());
             let app = App::new()
                 .app_data(data)
-                .wrap(from_fn(guard))
-                .configure(transport::configure)
+                .wrap(from_fn(guard::<A>))
+                .configure(transport::configure::<A>)
                 .configure(routes);
             let draining = upgraded.draining();
             HttpService::build()
@@ -72,5 +72,5 @@ pub fn listen(
                 .tcp()
         })?
         .run();
-    Ok((server, address))
+    Ok((running, address))
 }

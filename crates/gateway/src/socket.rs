@@ -22,11 +22,13 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
+use crate::application::Peer;
 use crate::drive::POLICY;
 use crate::events::{self, Answer};
 use crate::frames::{self, NAMESPACE};
-use crate::gateway::{EventLimiter, Gateway};
+use crate::gateway::Gateway;
 use crate::hub::{CaughtUp, MemberId};
+use crate::limiter::Limiter;
 use crate::mailbox::{Mailbox, Stage};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
@@ -38,14 +40,14 @@ const PAGE: u32 = 64;
 /// Frames moved from the mailbox to the link before the driver looks at anything else.
 const TURN: usize = 64;
 
-/// The state of the main namespace.
-pub(crate) struct Socket {
+/// The state of the main namespace: the gateway's peer.
+pub struct Socket {
     gateway: Arc<Gateway>,
     header_token: Option<String>,
     joined: Option<Joined>,
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
-    limiter: EventLimiter,
+    limiter: Limiter,
     /// Events refused since one was last taken.
     strikes: u32,
 }
@@ -58,52 +60,82 @@ struct Joined {
     arrival: Option<BoxFuture<'static, Arrived>>,
 }
 
-/// Something this socket waited for.
-pub(crate) enum Step {
+/// Something this socket waited for: an answer, a step towards live, or mail.
+pub struct Step(Waited);
+
+enum Waited {
     Done(Done),
     Arrived(Arrived),
     Mail,
 }
 
 /// An answer from the domain.
-pub(crate) enum Done {
+enum Done {
     Entered(Principal, Result<Entitled, PortError>),
     Answered(Option<AckId>, Answer),
 }
 
 /// A step of the way to live.
-pub(crate) enum Arrived {
+enum Arrived {
     Counted(Result<u32, PortError>, Offset),
     Read(Result<Page, PortError>),
 }
 
 impl Socket {
     pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
-        let limiter = gateway.event_limiter();
+        let limiter = Limiter::new(gateway.settings.event_rate, gateway.settings.event_burst);
         Self { gateway, header_token, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
     }
+}
 
-    /// Whether more may be read from the client.
-    pub(crate) fn has_room(&self) -> bool {
-        self.work.len() < WORK
+impl Peer for Socket {
+    type Machine = Connection;
+    type Step = Step;
+
+    fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
+        match event {
+            Event::Connect { nsp, .. } if nsp != NAMESPACE => {
+                machine.refuse(&nsp, "Invalid namespace", None);
+            }
+            Event::Connect { auth, .. } => self.admit(auth.as_ref(), machine),
+            Event::Emitted { name, args, ack, .. } => self.emitted(&name, args, ack, machine, now),
+            Event::Acked { .. } => {}
+            Event::Disconnected { reason, .. } => {
+                tracing::debug!(%reason, "socket disconnected");
+                self.leave();
+            }
+        }
     }
 
-    /// Waits for whatever comes first: an answer, a step towards live, or mail.
-    pub(crate) async fn next(&mut self) -> Step {
+    async fn next(&mut self) -> Step {
         let Self { joined, work, .. } = self;
         let (arrival, mailbox) = match joined {
             Some(joined) => (joined.arrival.as_mut(), Some(&joined.mailbox)),
             None => (None, None),
         };
         tokio::select! {
-            done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step::Done(done),
-            arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step::Arrived(arrived),
-            () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step::Mail,
+            done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step(Waited::Done(done)),
+            arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step(Waited::Arrived(arrived)),
+            () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step(Waited::Mail),
+        }
+    }
+
+    fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
+        match step.0 {
+            Waited::Mail => {}
+            Waited::Done(done) => {
+                self.work.pop_front();
+                match done {
+                    Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
+                    Done::Answered(ack, answer) => reply(machine, ack, &answer),
+                }
+            }
+            Waited::Arrived(arrived) => self.arrive(arrived, machine, now),
         }
     }
 
     /// Moves what waits to the link as far as it takes it, and sees to it that what is missing is read.
-    pub(crate) fn pump(&mut self, machine: &mut Connection) {
+    fn pump(&mut self, machine: &mut Connection) {
         let Some(joined) = &mut self.joined else { return };
         for _ in 0..TURN {
             if !machine.writable() {
@@ -136,37 +168,12 @@ impl Socket {
         }
     }
 
-    /// Takes what [`Socket::next`] brought.
-    pub(crate) fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
-        match step {
-            Step::Mail => {}
-            Step::Done(done) => {
-                self.work.pop_front();
-                match done {
-                    Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
-                    Done::Answered(ack, answer) => reply(machine, ack, &answer),
-                }
-            }
-            Step::Arrived(arrived) => self.arrive(arrived, machine, now),
-        }
+    fn has_room(&self) -> bool {
+        self.work.len() < WORK
     }
+}
 
-    /// Takes what the client said.
-    pub(crate) fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
-        match event {
-            Event::Connect { nsp, .. } if nsp != NAMESPACE => {
-                machine.refuse(&nsp, "Invalid namespace", None);
-            }
-            Event::Connect { auth, .. } => self.admit(auth.as_ref(), machine),
-            Event::Emitted { name, args, ack, .. } => self.emitted(&name, args, ack, machine, now),
-            Event::Acked { .. } => {}
-            Event::Disconnected { reason, .. } => {
-                tracing::debug!(%reason, "socket disconnected");
-                self.leave();
-            }
-        }
-    }
-
+impl Socket {
     fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
         let admitted = match token(auth) {
             Ok(token) => self.gateway.admission.admit(token.as_deref().or(self.header_token.as_deref())),

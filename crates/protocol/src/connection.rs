@@ -14,41 +14,20 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::engine::{self, HandshakeError, Input, Message, Request, Transport};
+use crate::engine::{self, HandshakeError, Input, Message, Output, Request, Transport};
 use crate::frame::{encode_ack, encode_event};
 use crate::socket::{self, AckId, Event};
 use crate::{Config, Frame, Reason, SendError, Violation};
-
-/// What the driver must do, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Answer the pending GET: 200 with this body.
-    Poll(ByteString),
-    /// Write to the connection's WebSocket. A packet and its attachments follow each other directly.
-    Socket(Message),
-    /// Close the connection's WebSocket, with this code or none, and forget it.
-    CloseSocket(Option<u16>),
-    /// Tell the application.
-    Event(Event),
-    /// The WebSocket has taken over from polling.
-    Upgraded,
-    /// The connection is over for the application; each joined namespace has been told. Said once.
-    Closed(Violation),
-    /// Nothing will follow: forget the session's id. Said once. After [`Output::Closed`] on polling this may
-    /// take up to [`Config::close_timeout`], for the client's next GET.
-    Finished,
-}
 
 /// One connection. Times are since an arbitrary origin that the caller keeps to.
 #[derive(Debug)]
 pub struct Connection {
     engine: engine::Session,
     socket: socket::Session,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Output<Event>>,
     // Set by the first violation: what came after it in the same body is not read.
     is_rejected: bool,
     now: Duration,
@@ -91,7 +70,7 @@ impl Connection {
     }
 
     /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Output<Event>> {
         if self.outputs.is_empty() {
             self.pump();
         }
@@ -239,22 +218,22 @@ impl Connection {
     fn pump(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             let output = match output {
-                engine::Output::Message(message) => {
+                Output::Event(message) => {
                     self.on_message(message);
                     continue;
                 }
-                engine::Output::Closed(why) => {
+                Output::Closed(why) => {
                     for nsp in self.socket.close() {
                         let reason = why.reason;
                         self.outputs.push_back(Output::Event(Event::Disconnected { nsp, reason }));
                     }
                     Output::Closed(why)
                 }
-                engine::Output::Poll(body) => Output::Poll(body),
-                engine::Output::Socket(message) => Output::Socket(message),
-                engine::Output::CloseSocket(code) => Output::CloseSocket(code),
-                engine::Output::Upgraded => Output::Upgraded,
-                engine::Output::Finished => Output::Finished,
+                Output::Poll(body) => Output::Poll(body),
+                Output::Socket(message) => Output::Socket(message),
+                Output::CloseSocket(code) => Output::CloseSocket(code),
+                Output::Upgraded => Output::Upgraded,
+                Output::Finished => Output::Finished,
             };
             self.outputs.push_back(output);
         }

@@ -7,7 +7,7 @@
 //!
 //! From below to above: [`engine`] (packets, polling payloads, handshake, heartbeat, upgrade), [`socket`]
 //! (namespaces, events, acknowledgements, attachments), [`Connection`] (both together). Each layer's session
-//! can be driven alone. A [`Frame`] is an event encoded once for all its recipients. Every queue is bounded
+//! can be driven alone, and a driver of any [`Machine`] drives an Engine.IO session and a whole connection alike. A [`Frame`] is an event encoded once for all its recipients. Every queue is bounded
 //! by [`Config`] or by the size of one client message; JSON stays raw text, cut into views.
 //!
 //! A whole dialogue over a WebSocket:
@@ -57,11 +57,14 @@ mod connection;
 pub mod engine;
 mod error;
 mod frame;
+mod machine;
 mod reason;
 pub mod socket;
 
 pub use config::Config;
-pub use connection::{Connection, Output};
+pub use connection::Connection;
+pub use engine::Output;
 pub use error::{EncodeError, Malformed, SendError, Violation};
 pub use frame::Frame;
+pub use machine::Machine;
 pub use reason::Reason;

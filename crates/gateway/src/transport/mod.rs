@@ -1,47 +1,57 @@
-//! `/socket.io/`: what each request asks for, and by which transport it is served.
+//! What each request asks for, and by which transport it is served.
 
 mod polling;
 pub(crate) mod upgrade;
 mod websocket;
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_protocol::engine::handshake::{self, Asked};
 use carillon_protocol::engine::{HandshakeError, Transport};
 
-use crate::directory::Session;
-use crate::gateway::Gateway;
+use crate::application::{Application, Handshake};
+use crate::directory::{Polling, Session};
 use crate::ids;
+use crate::server::Server;
 
 pub(crate) use websocket::{Received, WebSocket};
 
-/// Mounts the Socket.IO path. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
+/// Mounts [`Application::PATH`]. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
 /// server takes whatever follows.
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
+pub(crate) fn configure<A: Application>(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/socket.io").to(entry))
-        .service(web::resource("/socket.io/{rest:.*}").to(entry));
+        .service(web::resource(A::PATH).to(entry::<A>))
+        .service(web::resource(format!("{}/{{rest:.*}}", A::PATH)).to(entry::<A>));
 }
 
-async fn entry(request: HttpRequest, payload: web::Payload, gateway: web::Data<Gateway>) -> HttpResponse {
-    let gateway = gateway.into_inner();
+async fn entry<A: Application>(
+    request: HttpRequest,
+    payload: web::Payload,
+    server: web::Data<Server<A>>,
+) -> HttpResponse {
+    let server = server.into_inner();
     // Whoever asks for a WebSocket does not come here (`upgrade`).
     let served = match handshake::parse(request.method().as_str(), request.query_string(), false) {
         Err(refusal) => Err(refusal),
-        Ok(Asked::Open(Transport::Polling)) if gateway.is_draining() => {
+        Ok(Asked::Open(Transport::Polling)) if server.is_draining() => {
             return unavailable("the server is draining");
         }
-        Ok(Asked::Open(Transport::Polling)) => polling::open(&request, gateway).await,
-        Ok(Asked::Poll(sid)) => match find(&gateway, &sid) {
+        Ok(Asked::Open(Transport::Polling)) => {
+            let handshake =
+                Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
+            match server.application.open(&handshake).await {
+                Ok(peer) => polling::open(server, peer).await,
+                Err(refusal) => Err(refusal),
+            }
+        }
+        Ok(Asked::Poll(sid)) => match find(&server, &sid) {
             Ok(session) => polling::poll(&session).await,
             Err(refusal) => Err(refusal),
         },
-        Ok(Asked::Post(sid)) => match find(&gateway, &sid) {
+        Ok(Asked::Post(sid)) => match find(&server, &sid) {
             Ok(session) => {
-                polling::post(&request, payload, &session, gateway.settings.protocol.max_payload).await
+                polling::post(&request, payload, &session, server.settings.protocol.max_payload).await
             }
             Err(refusal) => Err(refusal),
         },
@@ -51,8 +61,8 @@ async fn entry(request: HttpRequest, payload: web::Payload, gateway: web::Data<G
 }
 
 /// A session that is reached by requests.
-fn find(gateway: &Gateway, sid: &str) -> Result<crate::directory::Polling, HandshakeError> {
-    match gateway.directory.find(sid) {
+fn find<A: Application>(server: &Server<A>, sid: &str) -> Result<Polling<A>, HandshakeError> {
+    match server.directory.find(sid) {
         Some(Session::Polling(session)) => Ok(session),
         Some(Session::Websocket) => Err(HandshakeError::BAD_REQUEST),
         None => Err(HandshakeError::SESSION_UNKNOWN),
@@ -60,15 +70,8 @@ fn find(gateway: &Gateway, sid: &str) -> Result<crate::directory::Polling, Hands
 }
 
 /// A new session's id: the node's name, so that a proxy can route by it, and 20 characters that nobody can guess.
-fn new_sid(gateway: &Arc<Gateway>) -> String {
-    format!("{}.{}", gateway.settings.node_id, ids::random())
-}
-
-/// What `Authorization` says on the first request of a session. Browsers cannot set it on a WebSocket, so that of an
-/// upgrade does not count.
-fn header_token(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    carillon_domain::bearer(value).map(str::to_owned)
+fn new_sid<A: Application>(server: &Server<A>) -> String {
+    format!("{}.{}", server.settings.node_id, ids::random())
 }
 
 fn refuse(refusal: &HandshakeError) -> HttpResponse {

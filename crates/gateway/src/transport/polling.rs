@@ -10,28 +10,29 @@ use carillon_protocol::engine::HandshakeError;
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
-use super::{header_token, new_sid, unavailable};
+use super::{new_sid, unavailable};
+use crate::application::Application;
 use crate::directory::Polling;
 use crate::drive::{Driver, Link};
-use crate::gateway::Gateway;
+use crate::server::Server;
 
 /// A session's first GET, which is answered with the open packet.
-pub(super) async fn open(
-    request: &HttpRequest,
-    gateway: Arc<Gateway>,
+pub(super) async fn open<A: Application>(
+    server: Arc<Server<A>>,
+    peer: A::Peer,
 ) -> Result<HttpResponse, HandshakeError> {
-    let sid = new_sid(&gateway);
-    let Some(links) = gateway.directory.open_polling(&sid, gateway.settings.max_connections) else {
+    let sid = new_sid(&server);
+    let Some(links) = server.directory.open_polling(&sid, server.settings.max_connections) else {
         return Ok(unavailable("too many connections"));
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(gateway, sid, header_token(request.headers()), Some(links), Some(reply));
+    let driver = Driver::new(server, sid, peer, Some(links), Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }
 
 /// A GET of a session that is there.
-pub(super) async fn poll(session: &Polling) -> Result<HttpResponse, HandshakeError> {
+pub(super) async fn poll<A: Application>(session: &Polling<A>) -> Result<HttpResponse, HandshakeError> {
     let (reply, answer) = oneshot::channel();
     session.links.send(Link::Poll(reply)).await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     respond(answer).await
@@ -50,10 +51,10 @@ async fn respond(
 }
 
 /// A POST: packets from the client.
-pub(super) async fn post(
+pub(super) async fn post<A: Application>(
     request: &HttpRequest,
     payload: web::Payload,
-    session: &Polling,
+    session: &Polling<A>,
     limit: usize,
 ) -> Result<HttpResponse, HandshakeError> {
     let Some(post) = session.begin_post() else {
@@ -69,7 +70,8 @@ pub(super) async fn post(
         Err(refusal) => return Ok(refusal),
     };
     let (reply, answer) = oneshot::channel();
-    let sent = session.links.send(Link::Body(body, reply)).await;
+    let headers = A::HEARS_POST_HEADERS.then(|| Box::new(request.headers().clone()));
+    let sent = session.links.send(Link::Body(body, headers, reply)).await;
     post.complete();
     sent.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     answer.await.map_err(|_| HandshakeError::SESSION_UNKNOWN)??;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_codec::Framed;
 use actix_http::body::{BodySize, MessageBody as _};
-use actix_http::header::{self, HeaderMap, HeaderValue};
+use actix_http::header::{self, HeaderValue};
 use actix_http::{HttpMessage as _, Request, Response, StatusCode, h1, ws};
 use bytes::Bytes;
 use carillon_protocol::engine::handshake::{self, Asked};
@@ -16,10 +16,11 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::websocket::WebSocket;
-use super::{find, header_token, new_sid};
+use super::{find, new_sid};
+use crate::application::{Application, Handshake};
 use crate::drive::{Driver, Link};
-use crate::gateway::Gateway;
 use crate::origin::Origin;
+use crate::server::Server;
 
 /// A connection that asks to become a WebSocket.
 type Handover = Framed<TcpStream, h1::Codec>;
@@ -43,34 +44,39 @@ impl From<HandshakeError> for Refused {
 }
 
 /// Serves one handed-over connection: refuses it, or answers 101 and leaves it to its driver.
-pub(crate) async fn serve(gateway: Arc<Gateway>, request: Request, io: Handover) {
-    if let Err(fault) = converse(gateway, request, io).await {
+pub(crate) async fn serve<A: Application>(server: Arc<Server<A>>, request: Request, io: Handover) {
+    if let Err(fault) = converse(server, request, io).await {
         tracing::debug!(error = %fault, "the connection broke while it was answered");
     }
 }
 
-async fn converse(gateway: Arc<Gateway>, request: Request, mut io: Handover) -> io::Result<()> {
-    let origin = gateway.origins.classify(request.headers());
-    let (driver, mut response) = match accept(&gateway, &request, &origin).await {
+async fn converse<A: Application>(
+    server: Arc<Server<A>>,
+    request: Request,
+    mut io: Handover,
+) -> io::Result<()> {
+    let origin = server.origins.classify(request.headers());
+    let (driver, mut response) = match accept(&server, &request, &origin).await {
         Err(refused) => return answer(&mut io, refused, &origin).await,
         Ok(accepted) => accepted,
     };
-    allow(response.headers_mut(), &origin);
+    origin.allow(response.headers_mut());
     io.send(h1::Message::Item((response, BodySize::None))).await?;
     let parts = io.into_parts();
-    let limit = gateway.settings.protocol.max_payload;
+    let limit = server.settings.protocol.max_payload;
     let websocket = WebSocket::new(parts.io, parts.read_buf.to_vec(), limit).await;
     actix_web::rt::spawn(driver.run(Some(websocket)));
     Ok(())
 }
 
 /// The driver that the WebSocket is for, and the 101.
-async fn accept(
-    gateway: &Arc<Gateway>,
+async fn accept<A: Application>(
+    server: &Arc<Server<A>>,
     request: &Request,
     origin: &Origin,
-) -> Result<(Box<Driver>, Response<()>), Refused> {
-    if !request.path().starts_with("/socket.io/") && request.path() != "/socket.io" {
+) -> Result<(Box<Driver<A>>, Response<()>), Refused> {
+    let below = request.path().strip_prefix(A::PATH);
+    if below.is_none_or(|below| !below.is_empty() && !below.starts_with('/')) {
         return Err(Refused::NotFound);
     }
     if matches!(origin, Origin::Foreign) {
@@ -80,11 +86,11 @@ async fn accept(
     let asked = handshake::parse(request.method().as_str(), query, true)?;
     let mut response = ws::handshake(request.head()).map_err(Refused::WebSocket)?;
     let driver = match asked {
-        Asked::Open(Transport::Websocket) if gateway.is_draining() => {
+        Asked::Open(Transport::Websocket) if server.is_draining() => {
             return Err(Refused::Unavailable("the server is draining"));
         }
-        Asked::Open(Transport::Websocket) => open(gateway, request.headers())?,
-        Asked::Upgrade(sid) => take_over(gateway, &sid).await?,
+        Asked::Open(Transport::Websocket) => open(server, request).await?,
+        Asked::Upgrade(sid) => take_over(server, &sid).await?,
         Asked::Open(Transport::Polling) | Asked::Poll(_) | Asked::Post(_) => {
             return Err(HandshakeError::BAD_REQUEST.into());
         }
@@ -93,17 +99,20 @@ async fn accept(
 }
 
 /// Opens a session on a WebSocket.
-fn open(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Result<Box<Driver>, Refused> {
-    let sid = new_sid(gateway);
-    if !gateway.directory.open_websocket(&sid, gateway.settings.max_connections) {
+async fn open<A: Application>(server: &Arc<Server<A>>, request: &Request) -> Result<Box<Driver<A>>, Refused> {
+    let handshake =
+        Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
+    let peer = server.application.open(&handshake).await?;
+    let sid = new_sid(server);
+    if !server.directory.open_websocket(&sid, server.settings.max_connections) {
         return Err(Refused::Unavailable("too many connections"));
     }
-    Ok(Driver::new(Arc::clone(gateway), sid, header_token(headers), None, None))
+    Ok(Driver::new(Arc::clone(server), sid, peer, None, None))
 }
 
 /// Brings the driver of a session that polls to its WebSocket.
-async fn take_over(gateway: &Gateway, sid: &str) -> Result<Box<Driver>, HandshakeError> {
-    let session = find(gateway, sid)?;
+async fn take_over<A: Application>(server: &Server<A>, sid: &str) -> Result<Box<Driver<A>>, HandshakeError> {
+    let session = find(server, sid)?;
     let (reply, driver) = oneshot::channel();
     session.links.send(Link::Upgrade(reply)).await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?;
     driver.await.map_err(|_| HandshakeError::SESSION_UNKNOWN)?
@@ -126,7 +135,7 @@ async fn answer(io: &mut Handover, refused: Refused, origin: &Origin) -> io::Res
         }
         Refused::NotFound => (Response::new(StatusCode::NOT_FOUND).drop_body(), String::new()),
     };
-    allow(response.headers_mut(), origin);
+    origin.allow(response.headers_mut());
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
     let body = Bytes::from(body);
     io.send(h1::Message::Item((response, body.size()))).await?;
@@ -139,12 +148,4 @@ fn json(status: StatusCode) -> Response<()> {
     let mut response = Response::new(status).drop_body();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-fn allow(headers: &mut HeaderMap, origin: &Origin) {
-    if let Origin::Allowed(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    }
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }

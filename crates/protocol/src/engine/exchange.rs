@@ -1,9 +1,11 @@
-//! What passes between a session and its driver.
+//! What passes between a machine and its driver.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Message;
+#[cfg(doc)]
+use crate::Config;
 use crate::Violation;
 
 /// An HTTP request that names this session. Its first GET is part of the opening and is not passed here.
@@ -34,21 +36,22 @@ pub enum Input {
     Timer,
 }
 
-/// What the driver must do, in this order.
+/// What the driver of a machine must do, in this order. `T` is what the machine tells the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum Output<T> {
     /// Answer the pending GET: 200 with this body.
     Poll(ByteString),
-    /// Write to the session's WebSocket.
+    /// Write to the session's WebSocket. A packet and its attachments follow each other directly.
     Socket(Message),
     /// Close the session's WebSocket, with this code or none, and forget it.
     CloseSocket(Option<u16>),
-    /// The client sent this: the data of a message packet.
-    Message(Message),
+    /// Tell the application: a [`Message`] of the client, or what it amounts to in Socket.IO.
+    Event(T),
     /// The WebSocket has taken over from polling.
     Upgraded,
-    /// The session is over for the application. Said once.
+    /// The session is over for the application; each joined namespace has been told. Said once.
     Closed(Violation),
-    /// The session has nothing more to say to anyone: forget its id. Said once, last.
+    /// Nothing will follow: forget the session's id. Said once. After [`Output::Closed`] on polling this may
+    /// take up to [`Config::close_timeout`], for the client's next GET.
     Finished,
 }

@@ -8,7 +8,7 @@
 //!          |  <-----------------------+                     |
 //!          |   probe lost, late, or anything but "2probe"   |
 //!          |                                                |
-//!          | close() with no GET pending                    | any end
+//!          | close() with no GET to answer with "1"         | any end
 //!          v                                                |
 //!       Closing -- the next GET takes "1", or 30 s --> Closed <-- any other end
 //! ```
@@ -48,7 +48,7 @@ pub struct Session {
     poll_pending: bool,
     heartbeat: Heartbeat,
     outbox: Outbox,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Output<Message>>,
 }
 
 impl Session {
@@ -121,7 +121,7 @@ impl Session {
 
     /// The next thing to do. A pending GET is answered only when nothing else is left, so that all that was
     /// sent in one turn travels in one body.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Output<Message>> {
         if self.outputs.is_empty() && self.poll_pending && !self.outbox.is_empty() {
             self.release_poll();
         }
@@ -179,13 +179,19 @@ impl Session {
         matches!(self.state, State::Polling | State::Upgrading { .. } | State::Socket)
     }
 
-    /// Ends the session from this side. A WebSocket is closed with `code`; a polling client is told `1` with
-    /// all that is buffered, by its pending GET or the next one.
+    /// Ends the session from this side. A WebSocket is closed with `code`; a polling client is told `1`, by its
+    /// pending GET, or by the next one if that must carry what is buffered.
     pub fn close(&mut self, why: Violation, code: Option<u16>, now: Duration) {
         if !self.is_open() {
             return;
         }
-        if matches!(self.state, State::Polling | State::Upgrading { .. }) && !self.poll_pending {
+        let is_polling = matches!(self.state, State::Polling | State::Upgrading { .. });
+        // `1` does not share a body with what was said before it: the official client takes up an event only after
+        // the whole body, and a close at once.
+        if is_polling && (!self.poll_pending || !self.outbox.is_empty()) {
+            if self.poll_pending {
+                self.release_poll();
+            }
             self.close_socket_unless_polling(code);
             self.state = State::Closing { until: now + self.config.close_timeout };
             self.outputs.push_back(Output::Closed(why));
@@ -224,10 +230,8 @@ impl Session {
             return Err(HandshakeError::BAD_REQUEST);
         }
         self.poll_pending = true;
-        if let State::Closing { .. } = self.state {
-            if self.outbox.is_empty() {
-                self.outbox.push(Packet::Noop.encode());
-            }
+        if matches!(self.state, State::Closing { .. }) && self.outbox.is_empty() {
+            self.outbox.push(Packet::Noop.encode());
             self.outbox.push(Packet::Close.encode());
             self.release_poll();
             self.state = State::Closed;
@@ -265,8 +269,8 @@ impl Session {
                 let why = Violation { reason: Reason::TransportClose, detail: "close packet" };
                 return self.end(why, None, &Packet::Noop);
             }
-            Packet::Text(text) => self.outputs.push_back(Output::Message(Message::Text(text))),
-            Packet::Binary(bytes) => self.outputs.push_back(Output::Message(Message::Binary(bytes))),
+            Packet::Text(text) => self.outputs.push_back(Output::Event(Message::Text(text))),
+            Packet::Binary(bytes) => self.outputs.push_back(Output::Event(Message::Binary(bytes))),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
         self.heartbeat.on_packet(now);

@@ -161,7 +161,7 @@ impl Drop for Talk {
     }
 }
 
-fn describe(output: &Output) -> String {
+fn describe(output: &Output<Event>) -> String {
     match output {
         Output::Poll(body) => format!("poll: {}", body.replace('\x1e', "|")),
         Output::Socket(Message::Text(text)) => format!("ws: {text}"),

@@ -107,7 +107,7 @@ fn the_engine_alone_says_nothing_after_its_end() {
     session.request(Request::Body("4a\x1e1\x1e4b".into()), Duration::ZERO).unwrap();
     let said: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
     assert_eq!(said.len(), 3);
-    assert_eq!(said[0], engine::Output::Message(Message::Text("a".into())));
+    assert_eq!(said[0], engine::Output::Event(Message::Text("a".into())));
     assert!(matches!(said[1], engine::Output::Closed(_)));
     assert_eq!(said[2], engine::Output::Finished);
 }
@@ -125,10 +125,10 @@ fn the_engine_can_be_driven_alone() {
     let mut written = Vec::new();
     while let Some(output) = session.poll_output() {
         match output {
-            engine::Output::Message(Message::Text(text)) => {
+            engine::Output::Event(Message::Text(text)) => {
                 session.send(&[Packet::Text(text).encode()]).unwrap();
             }
-            engine::Output::Message(binary @ Message::Binary(_)) => session.send(&[binary]).unwrap(),
+            engine::Output::Event(binary @ Message::Binary(_)) => session.send(&[binary]).unwrap(),
             engine::Output::Socket(message) => written.push(message),
             other => panic!("{other:?}"),
         }

@@ -1,0 +1,97 @@
+//! What is served on connections: the interface between a node's [`crate::Server`] and a product.
+//!
+//! ```text
+//!   first request ──Handshake──▶ Application::open ──▶ Peer, one for each session
+//!
+//!   Driver ── hear (what the machine tells) ──▶ Peer ── send, accept, ack, close… ──▶ its machine
+//!          ── next, take (what it waited for) ─▶
+//!          ── pump (there may be room) ───────▶
+//! ```
+//!
+//! With a [`Connection`](carillon_protocol::Connection) for its machine a peer speaks Socket.IO: it hears CONNECT of
+//! each namespace, which it accepts or refuses (there is its middleware), events with the ids of the acks they ask for, acks
+//! and disconnects. With an [`engine::Session`](carillon_protocol::engine::Session) it speaks Engine.IO alone. What
+//! peers share (rooms, stores) is the application's: [`Peer::next`] is how word from elsewhere reaches a connection.
+//! All is dispatched statically. [`crate::Gateway`] is one application, the conformance server of the tests has others.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::Uri;
+use actix_web::http::header::HeaderMap;
+use carillon_protocol::Machine;
+use carillon_protocol::engine::{HandshakeError, handshake};
+
+/// The first request of a session. Browsers cannot set headers on a WebSocket, so for one that begins with polling
+/// this is where they are, and those of later requests do not count.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshake<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its target.
+    pub uri: &'a Uri,
+    /// Where the TCP connection comes from; a proxy's address behind a proxy.
+    pub address: Option<SocketAddr>,
+}
+
+impl Handshake<'_> {
+    /// The query's pairs, decoded, in their order.
+    pub fn query(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        handshake::pairs(self.uri.query().unwrap_or_default())
+    }
+}
+
+/// What a node serves on its connections.
+pub trait Application: Sized + Send + Sync + 'static {
+    /// One session's part of it.
+    type Peer: Peer;
+
+    /// Where it is mounted, without the slash at its end: `/engine.io` for Engine.IO alone, by convention.
+    const PATH: &'static str = "/socket.io";
+
+    /// Whether [`Peer::posting`] is called. Copying the headers of each POST is not free.
+    const HEARS_POST_HEADERS: bool = false;
+
+    /// Lets a session begin, or turns it away. While it waits the client has no answer.
+    ///
+    /// # Errors
+    /// The HTTP answer, such as [`HandshakeError::FORBIDDEN`].
+    fn open(
+        self: &Arc<Self>,
+        handshake: &Handshake<'_>,
+    ) -> impl Future<Output = Result<Self::Peer, HandshakeError>>;
+}
+
+/// The product's side of one connection, called by the one task that drives it. It is dropped when the connection is
+/// over. No method may block.
+pub trait Peer: Send + 'static {
+    /// What it speaks.
+    type Machine: Machine + Send;
+    /// Something it waited for.
+    type Step;
+
+    /// Takes what the machine tells.
+    fn hear(&mut self, event: <Self::Machine as Machine>::Event, machine: &mut Self::Machine, now: Duration);
+
+    /// Learns the headers of a POST whose messages it is about to hear, if [`Application::HEARS_POST_HEADERS`].
+    fn posting(&mut self, _headers: HeaderMap) {}
+
+    /// Waits for whatever comes first of what this peer waits for; for ever, if that is nothing. It is dropped and
+    /// called again whenever anything else happens to the connection, and must lose nothing by that.
+    fn next(&mut self) -> impl Future<Output = Self::Step>;
+
+    /// Takes what [`Peer::next`] brought.
+    fn take(&mut self, step: Self::Step, machine: &mut Self::Machine, now: Duration);
+
+    /// Moves what waits for the client to the machine, as far as it takes it. Called first of all, and after everything that
+    /// happens.
+    fn pump(&mut self, machine: &mut Self::Machine);
+
+    /// Whether more may be read from the client's WebSocket.
+    fn has_room(&self) -> bool;
+}
+
+/// The machine of an application's peers.
+pub(crate) type MachineOf<A> = <<A as Application>::Peer as Peer>::Machine;
