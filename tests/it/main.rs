@@ -5,8 +5,10 @@
 
 mod arrows;
 mod auth;
+mod clients;
 mod conformance;
 mod durability;
+mod fuzz;
 mod history;
 mod idempotency;
 mod inbox;
@@ -14,6 +16,7 @@ mod limits;
 mod marks;
 mod metrics;
 mod origins;
+mod parsers;
 mod readme;
 mod refusals;
 mod routing;
