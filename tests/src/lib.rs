@@ -15,16 +15,19 @@
 pub mod client;
 pub mod clinic;
 pub mod conformance;
+pub mod dice;
 pub mod driver;
 pub mod http;
 pub mod light;
 pub mod node;
+pub mod raw;
 pub mod users;
 
 use std::time::Duration;
 
 pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
+pub use dice::Dice;
 pub use driver::Life;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};

@@ -6,8 +6,8 @@
 //!   peer, deadline ───────▶ └────────┘
 //! ```
 //!
-//! The WebSocket of an upgrading client arrives on another thread than its polls, and cannot be sent between
-//! threads; so the driver moves to it, whole, and goes on there.
+//! The WebSocket of an upgrading client may arrive on another worker than its polls, whose IO driver it is registered
+//! with; so the driver moves to it, whole, and goes on there.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,10 +18,12 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
 use carillon_protocol::{Machine, Output, Reason};
+use metrics::counter;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::application::{Application, MachineOf, Peer};
+use crate::doorstep::Place;
 use crate::limiter::Limiter;
 use crate::server::Server;
 use crate::transport::{Received, WebSocket};
@@ -49,6 +51,8 @@ pub(crate) struct Driver<A: Application> {
     sid: String,
     machine: MachineOf<A>,
     peer: A::Peer,
+    /// Its place among those that are not let in yet.
+    place: Option<Place>,
     /// `None` for a session that never polled.
     links: Option<mpsc::Receiver<Link<A>>>,
     /// Pings of the WebSocket's own, which the codec answers.
@@ -71,18 +75,20 @@ enum Wake<A: Application> {
 }
 
 impl<A: Application> Driver<A> {
-    /// A driver for a session that was just opened. `poll` is its first request, if it polls.
+    /// A driver for a session that was just opened, and has this `place` until it is let in. `poll` is its first request, if it polls.
     pub(crate) fn new(
         server: Arc<Server<A>>,
         sid: String,
         peer: A::Peer,
+        place: Place,
         links: Option<mpsc::Receiver<Link<A>>>,
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         let machine = Machine::open(server.settings.protocol, &sid, transport, server.now());
         let (draining, controls) = (server.draining(), server.control_limiter());
-        Box::new(Self { server, sid, machine, peer, links, controls, poll, draining, leave_at: None })
+        let place = Some(place);
+        Box::new(Self { server, sid, machine, peer, place, links, controls, poll, draining, leave_at: None })
     }
 
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
@@ -91,6 +97,9 @@ impl<A: Application> Driver<A> {
             self.peer.pump(&mut self.machine);
             if !self.perform(&mut websocket).await {
                 return;
+            }
+            if self.place.is_some() && self.machine.is_let_in() {
+                self.place = None;
             }
             let wake = self.wait(&mut websocket).await;
             match wake {
@@ -207,7 +216,9 @@ impl<A: Application> Driver<A> {
                         self.peer.hear(event, &mut self.machine, now);
                     }
                     Output::Closed(why) => {
-                        tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
+                        counter!("carillon_sessions_closed_total", "reason" => why.reason.as_str())
+                            .increment(1);
+                        tracing::debug!(reason = %why.reason, detail = why.detail, "session closed");
                     }
                     Output::Finished => return false,
                 }

@@ -13,6 +13,7 @@
 
 mod application;
 mod directory;
+mod doorstep;
 mod drive;
 mod events;
 mod feed;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::application::Application;
 use crate::directory::Directory;
+use crate::doorstep::Doorstep;
 use crate::limiter::Limiter;
 use crate::origin::{AllowedOrigins, Origins};
 
@@ -36,6 +37,7 @@ pub struct Server<A: Application> {
     pub(crate) application: Arc<A>,
     pub(crate) origins: Origins,
     pub(crate) directory: Directory<A>,
+    pub(crate) doorstep: Arc<Doorstep>,
     /// The origin of the machines' time, which never jumps.
     pub(crate) started: Instant,
     drain: watch::Sender<bool>,
@@ -50,6 +52,7 @@ impl<A: Application> Server<A> {
             settings,
             application,
             directory: Directory::default(),
+            doorstep: Arc::default(),
             started: Instant::now(),
             drain: watch::Sender::new(false),
         })

@@ -19,6 +19,7 @@ use carillon_domain::{Entitled, Offset, Page, Position, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
@@ -94,6 +95,10 @@ impl Peer for Socket {
 
     fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
         match event {
+            // Each one costs an answer, or even a signature's check. Nobody has that many namespaces.
+            Event::Connect { .. } if self.limiter.check().is_err() => {
+                machine.close(Reason::ForcedServerClose, Some(POLICY), now);
+            }
             Event::Connect { nsp, .. } if nsp != NAMESPACE => {
                 machine.refuse(&nsp, "Invalid namespace", None);
             }
@@ -213,7 +218,9 @@ impl Socket {
             Ok((id, mailbox)) => {
                 tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "socket connected");
                 self.joined = Some(Joined { who: Arc::new(who), id, mailbox, arrival: None });
-                if !machine.accept(NAMESPACE, &socket_id, None) {
+                if machine.accept(NAMESPACE, &socket_id, None) {
+                    counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
+                } else {
                     self.leave();
                 }
             }
@@ -320,6 +327,7 @@ fn reply(machine: &mut Connection, ack: Option<AckId>, answer: &Answer) {
 }
 
 fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
+    counter!("carillon_connects_total", "outcome" => code).increment(1);
     let data = to_raw_value(&serde_json::json!({"code": code})).ok();
     machine.refuse(NAMESPACE, message, data.as_deref());
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub attachment_timeout: Duration,
     /// Bytes in one client message or polling body; also in one binary packet with all its attachments.
     pub max_payload: usize,
+    /// Packets in one polling body. More than the official client gathers in any use a client event limit allows.
+    pub max_packets: usize,
     /// Bytes of encoded packets that wait for the next GET. See [`crate::engine::Session::send`].
     pub buffer_bytes: usize,
     /// Namespaces of one connection, joined and asked for. One more closes the connection.
@@ -39,6 +41,7 @@ impl Default for Config {
             close_timeout: Duration::from_secs(30),
             attachment_timeout: Duration::from_secs(10),
             max_payload: 100_000,
+            max_packets: 1_000,
             buffer_bytes: 262_144,
             max_namespaces: 32,
             max_pending_acks: 256,

@@ -64,7 +64,11 @@ impl Connection {
         self.engine.handle(input, now);
         self.pump();
         if is_timer && let Err(violation) = self.socket.on_deadline(now) {
-            self.engine.close(violation, None, now);
+            if self.socket.was_joined() {
+                self.engine.close(violation, None, now);
+            } else {
+                self.engine.abandon(violation);
+            }
             self.pump();
         }
     }
@@ -99,6 +103,12 @@ impl Connection {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.engine.is_open()
+    }
+
+    /// Whether a namespace was ever joined.
+    #[must_use]
+    pub fn was_joined(&self) -> bool {
+        self.socket.was_joined()
     }
 
     /// Whether the namespace is joined.

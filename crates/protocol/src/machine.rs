@@ -31,6 +31,9 @@ pub trait Machine {
     /// When [`Input::Timer`] is next due. `None`: never again.
     fn deadline(&self) -> Option<Duration>;
 
+    /// Whether the application has let the client in: joined a namespace once, where there are any.
+    fn is_let_in(&self) -> bool;
+
     /// Closes the session from this side; a WebSocket with `code`.
     fn close(&mut self, reason: Reason, code: Option<u16>, now: Duration);
 }
@@ -56,6 +59,10 @@ impl Machine for engine::Session {
 
     fn deadline(&self) -> Option<Duration> {
         self.deadline()
+    }
+
+    fn is_let_in(&self) -> bool {
+        true
     }
 
     fn close(&mut self, reason: Reason, code: Option<u16>, now: Duration) {
@@ -84,6 +91,10 @@ impl Machine for Connection {
 
     fn deadline(&self) -> Option<Duration> {
         self.deadline()
+    }
+
+    fn is_let_in(&self) -> bool {
+        self.was_joined()
     }
 
     fn close(&mut self, reason: Reason, code: Option<u16>, now: Duration) {

@@ -12,8 +12,8 @@ use carillon_protocol::engine::{HandshakeError, Transport};
 
 use crate::application::{Application, Handshake};
 use crate::directory::{Polling, Session};
-use crate::ids;
 use crate::server::Server;
+use crate::{doorstep, ids};
 
 pub(crate) use websocket::{Received, WebSocket};
 
@@ -40,8 +40,11 @@ async fn entry<A: Application>(
         Ok(Asked::Open(Transport::Polling)) => {
             let handshake =
                 Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
+            let Some(place) = server.doorstep.enter(doorstep::address(&handshake)) else {
+                return unavailable(CROWDED);
+            };
             match server.application.open(&handshake).await {
-                Ok(peer) => polling::open(server, peer).await,
+                Ok(peer) => polling::open(server, peer, place).await,
                 Err(refusal) => Err(refusal),
             }
         }
@@ -78,6 +81,9 @@ fn refuse(refusal: &HandshakeError) -> HttpResponse {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(refusal.body())
 }
+
+/// Why a new session is refused while too many others wait to be let in.
+const CROWDED: &str = "too many handshakes";
 
 /// Trouble that passes: the official client comes back after a 503, as it would not after a refusal in Socket.IO.
 fn unavailable(why: &'static str) -> HttpResponse {

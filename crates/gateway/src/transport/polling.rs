@@ -1,32 +1,39 @@
 //! HTTP long polling: GET to receive, POST to send.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use carillon_protocol::engine::HandshakeError;
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::{new_sid, unavailable};
 use crate::application::Application;
 use crate::directory::Polling;
+use crate::doorstep::Place;
 use crate::drive::{Driver, Link};
 use crate::server::Server;
+
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// A session's first GET, which is answered with the open packet.
 pub(super) async fn open<A: Application>(
     server: Arc<Server<A>>,
     peer: A::Peer,
+    place: Place,
 ) -> Result<HttpResponse, HandshakeError> {
     let sid = new_sid(&server);
     let Some(links) = server.directory.open_polling(&sid, server.settings.max_connections) else {
         return Ok(unavailable("too many connections"));
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(server, sid, peer, Some(links), Some(reply));
+    let driver = Driver::new(server, sid, peer, place, Some(links), Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }
@@ -65,9 +72,10 @@ pub(super) async fn post<A: Application>(
     if let Some(refusal) = unreadable(request) {
         return Ok(refusal);
     }
-    let body = match read(payload, limit).await {
-        Ok(body) => body,
-        Err(refusal) => return Ok(refusal),
+    let body = match timeout(BODY_WITHIN, read(payload, limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refusal)) => return Ok(refusal),
+        Err(_) => return Ok(HttpResponse::RequestTimeout().force_close().finish()),
     };
     let (reply, answer) = oneshot::channel();
     let headers = A::HEARS_POST_HEADERS.then(|| Box::new(request.headers().clone()));
@@ -81,15 +89,18 @@ pub(super) async fn post<A: Application>(
         .body("ok"))
 }
 
-/// Engine.IO v4 bodies are text, and are not compressed.
+/// Engine.IO v4 bodies are text, and are not compressed: a few kilobytes of gzip can hold gigabytes.
 fn unreadable(request: &HttpRequest) -> Option<HttpResponse> {
-    let is =
-        |name, refused: fn(&[u8]) -> bool| request.headers().get(name).is_some_and(|v| refused(v.as_bytes()));
-    if is(header::CONTENT_ENCODING, |value| !value.eq_ignore_ascii_case(b"identity")) {
-        return Some(HttpResponse::UnsupportedMediaType().finish());
+    let headers = request.headers();
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    if !codings.all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
+        return Some(HttpResponse::UnsupportedMediaType().force_close().finish());
     }
-    is(header::CONTENT_TYPE, |value| value.starts_with(b"application/octet-stream"))
-        .then(|| HttpResponse::BadRequest().finish())
+    const BINARY: &[u8] = b"application/octet-stream";
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kinds
+        .any(|kind| kind.get(..BINARY.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(BINARY)))
+        .then(|| HttpResponse::BadRequest().force_close().finish())
 }
 
 /// The body, counted while it comes: a `Content-Length` proves nothing.
@@ -98,7 +109,7 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Bytes, HttpResp
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpResponse::BadRequest().finish())?;
         if body.len() + chunk.len() > limit {
-            return Err(HttpResponse::PayloadTooLarge().finish());
+            return Err(HttpResponse::PayloadTooLarge().force_close().finish());
         }
         body.extend_from_slice(&chunk);
     }

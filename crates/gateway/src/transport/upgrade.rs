@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::websocket::WebSocket;
-use super::{find, new_sid};
+use super::{CROWDED, find, new_sid};
 use crate::application::{Application, Handshake};
+use crate::doorstep;
 use crate::drive::{Driver, Link};
 use crate::origin::Origin;
 use crate::server::Server;
@@ -102,12 +103,14 @@ async fn accept<A: Application>(
 async fn open<A: Application>(server: &Arc<Server<A>>, request: &Request) -> Result<Box<Driver<A>>, Refused> {
     let handshake =
         Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
+    let place = server.doorstep.enter(doorstep::address(&handshake));
+    let place = place.ok_or(Refused::Unavailable(CROWDED))?;
     let peer = server.application.open(&handshake).await?;
     let sid = new_sid(server);
     if !server.directory.open_websocket(&sid, server.settings.max_connections) {
         return Err(Refused::Unavailable("too many connections"));
     }
-    Ok(Driver::new(Arc::clone(server), sid, peer, None, None))
+    Ok(Driver::new(Arc::clone(server), sid, peer, place, None, None))
 }
 
 /// Brings the driver of a session that polls to its WebSocket.

@@ -17,6 +17,12 @@ pub fn decode(body: &ByteString) -> impl Iterator<Item = Result<Packet, Malforme
     body.split(SEPARATOR).map(|packet| Packet::decode(Message::Text(body.slice_ref(packet))))
 }
 
+/// How many packets a body holds, good or bad, without reading them.
+#[must_use]
+pub fn count(body: &str) -> usize {
+    1 + body.matches(SEPARATOR).count()
+}
+
 /// The body for these encoded packets.
 pub fn encode<'a>(packets: impl IntoIterator<Item = &'a Message>) -> ByteString {
     let mut body = String::new();

@@ -203,6 +203,14 @@ impl Session {
         }
     }
 
+    /// Ends the session from this side without a farewell kept for a later GET: for a client that was never let in, and
+    /// shall cost nothing more.
+    pub fn abandon(&mut self, why: Violation) {
+        if self.is_open() {
+            self.end(why, None, &Packet::Close);
+        }
+    }
+
     /// Ends the session at once: there is nobody left to tell, or nothing worth telling.
     fn fail(&mut self, reason: Reason, detail: &'static str) {
         self.end(Violation { reason, detail }, None, &Packet::Close);
@@ -257,6 +265,10 @@ impl Session {
             self.fail(Reason::ParseError, "a body that is no UTF-8");
             return Err(HandshakeError::BAD_REQUEST);
         };
+        if payload::count(&body) > self.config.max_packets {
+            self.fail(Reason::ParseError, "too many packets in a body");
+            return Err(HandshakeError::BAD_REQUEST);
+        }
         for packet in payload::decode(&body) {
             match packet {
                 Ok(packet) => self.on_packet(packet, now),

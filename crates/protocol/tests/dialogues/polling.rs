@@ -1,9 +1,11 @@
 //! GET to receive, POST to send (Engine.IO protocol v4, "HTTP long-polling").
 
-use carillon_protocol::engine::{HandshakeError, Input, Request};
-use carillon_protocol::{Frame, Reason, SendError};
+use std::time::Duration;
 
-use super::talk::Talk;
+use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
+use carillon_protocol::{Config, Frame, Reason, SendError};
+
+use super::talk::{Talk, config};
 
 const UNKNOWN: HandshakeError = HandshakeError::SESSION_UNKNOWN;
 const BAD: HandshakeError = HandshakeError::BAD_REQUEST;
@@ -173,6 +175,25 @@ fn a_server_close_without_a_get_waits_for_the_next() {
     talk.at(100).app(|c, now| c.close(Reason::ForcedClose, None, now)).then(&closed);
     talk.at(3099).nothing().at(3100).then(&["finished"]);
     talk.refused(Request::Poll, UNKNOWN).nothing();
+}
+
+#[test]
+fn so_many_packets_in_a_body_and_of_one_more_none_is_read() {
+    let mut talk = joined();
+    talk.post(r#"3|42["a"]|3|42["b"]"#).then(&["/ a", "/ b"]);
+    talk.refused(Request::Body(r#"3|42["a"]|3|42["b"]|3"#.replace('|', "\x1e").into()), BAD);
+    talk.then(&["left /: parse error", "closed: parse error: too many packets in a body", "finished"]);
+}
+
+#[test]
+fn one_who_was_never_let_in_is_not_waited_for() {
+    let closed = "closed: forced server close: no namespace joined in time";
+    let hasty = Config { connect_timeout: Duration::from_millis(300), ..config() };
+    let mut talk = Talk::over(Transport::Polling, hasty);
+    talk.at(300).then(&[closed, "finished"]);
+    talk.refused(Request::Poll, UNKNOWN).nothing();
+    let mut talk = Talk::over(Transport::Polling, hasty);
+    talk.get().at(300).then(&["poll: 1", closed, "finished"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use carillon_protocol::socket::{Args, Event};
 use carillon_protocol::{Config, Connection, Output};
 
 /// Round figures that differ from each other: pings 1000/400, connect 5000, upgrade 700, close 3000,
-/// attachments 250.
+/// attachments 250; 4 packets in a body.
 pub(crate) fn config() -> Config {
     let ms = Duration::from_millis;
     Config {
@@ -19,6 +19,7 @@ pub(crate) fn config() -> Config {
         close_timeout: ms(3000),
         attachment_timeout: ms(250),
         max_payload: 1000,
+        max_packets: 4,
         buffer_bytes: 100,
         max_namespaces: 3,
         max_pending_acks: 2,
