@@ -9,7 +9,7 @@ use super::raw::{Polls, Raw, sid};
 
 /// A connection without any namespace.
 async fn open() -> (Server, Raw) {
-    let server = Server::start("socket").await;
+    let server = Server::patient("socket").await;
     let polls = Polls::new(format!("{}/socket.io/?", server.url));
     let mut websocket = polls.websocket("EIO=4&transport=websocket").await.unwrap();
     sid(&websocket.hears().await);
