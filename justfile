@@ -49,6 +49,19 @@ bench *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- bench {{ args }}
 
+# Measure the codecs on one event, beside the official JavaScript parsers
+bench-codec: test-js
+    cargo bench --quiet --package carillon-protocol --bench codec
+    node --expose-gc --min-semi-space-size=64 --max-semi-space-size=64 {{ test_js }}/bench-parsers.mjs
+
+# Fuzz one target of fuzz/src/targets for so many seconds: `just fuzz connection 60` (installs cargo-fuzz where it is missing)
+fuzz target seconds="60":
+    export PATH="$PWD/.tools/cargo/bin:$PATH"; \
+    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --quiet --locked --root .tools/cargo; \
+    mkdir -p fuzz/corpus/{{ target }}; \
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
+        -max_total_time={{ seconds }} -max_len=4096 -timeout=5 -rss_limit_mb=1024
+
 # Format the code
 fmt:
     cargo fmt --all

@@ -5,14 +5,18 @@
 
 mod arrows;
 mod auth;
+mod clients;
 mod conformance;
 mod durability;
+mod fuzz;
 mod history;
 mod idempotency;
 mod inbox;
 mod limits;
 mod marks;
+mod metrics;
 mod origins;
+mod parsers;
 mod readme;
 mod refusals;
 mod routing;

@@ -1,6 +1,7 @@
 // Drives official Socket.IO clients for the tests: one JSON command a line on stdin, one JSON report a line on stdout.
 //
-//   {cmd: "connect", client, url, options}            open a client (a number that the test chose)
+//   {cmd: "connect", client, url, options, version}   open a client (a number that the test chose) of the official
+//                                                     package that package.json lists as `version`
 //   {cmd: "emit", client, args: [event, …], ack?}     emit; with `ack` (a number) ask for an acknowledgement
 //   {cmd: "disconnect", client}                       leave for good
 //   {cmd: "cut", client}                              lose the transport, as a network would; the client comes back by itself
@@ -12,13 +13,13 @@
 //   {client, kind: "event", name, args}
 //   {client, kind: "ack", ack, args}
 import { createInterface } from "node:readline";
-import { io } from "socket.io-client";
 
 const sockets = new Map();
 const report = (fields) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 
 const commands = {
-  connect({ client, url, options }) {
+  async connect({ client, url, options, version }) {
+    const { io } = await import(version);
     // A manager of its own for each client, as each browser tab has; short delays so that a test need not wait.
     const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     sockets.set(client, socket);
@@ -52,9 +53,9 @@ const commands = {
   },
 };
 
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const command = JSON.parse(line);
-    commands[command.cmd](command);
-  })
-  .on("close", () => process.exit(0));
+// One after the other: a package is loaded before the next command speaks to its client.
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  await commands[command.cmd](command);
+}
+process.exit(0);

@@ -25,13 +25,15 @@ pub struct Connect {
     user: User,
     options: Map<String, Value>,
     namespace: &'static str,
+    version: &'static str,
 }
 
 impl Connect {
     /// As `user`, with the token in the CONNECT payload and the client's defaults (polling, then upgrade).
     #[must_use]
     pub fn by(user: &User) -> Self {
-        Self { user: user.clone(), options: Map::new(), namespace: "" }.auth(json!({"token": user.token()}))
+        let (options, namespace, version) = (Map::new(), "", "socket.io-client");
+        Self { user: user.clone(), options, namespace, version }.auth(json!({"token": user.token()}))
     }
 
     /// With this CONNECT payload instead.
@@ -56,6 +58,12 @@ impl Connect {
     #[must_use]
     pub fn namespace(self, namespace: &'static str) -> Self {
         Self { namespace, ..self }
+    }
+
+    /// With another version of the client: a package of `tests/js/package.json`, such as `sio31` for 3.1.
+    #[must_use]
+    pub fn version(self, version: &'static str) -> Self {
+        Self { version, ..self }
     }
 
     /// With any option of the client.
@@ -88,8 +96,10 @@ impl Client {
         let ears = Ears { life: life_in, events: events_in, acks: HashMap::new() };
         driver.with_ears(|all| all.insert(number, ears));
         let url = format!("{url}{}", connect.namespace);
-        let options = &connect.options;
-        driver.tell(&json!({"cmd": "connect", "client": number, "url": url, "options": options})).await;
+        let Connect { options, version, .. } = &connect;
+        let command =
+            json!({"cmd": "connect", "client": number, "url": url, "options": options, "version": version});
+        driver.tell(&command).await;
         Self {
             user: connect.user,
             number,
@@ -118,17 +128,20 @@ impl Client {
         }
     }
 
-    /// That it is refused: the message and the data.
+    /// That it is refused: the message and the data. An upgrade before that may pass.
     ///
     /// # Panics
     /// When anything else comes first.
     #[track_caller]
     pub fn refused(&mut self) -> impl Future<Output = (String, Value)> {
-        let (at, life) = (Location::caller(), self.life());
+        let at = Location::caller();
         async move {
-            match life.await {
-                Life::ConnectError { message, data, .. } => (message, data),
-                other => panic!("{at}: expected to be refused, but {other:?}"),
+            loop {
+                match self.life().await {
+                    Life::Upgrade { .. } => {}
+                    Life::ConnectError { message, data, .. } => return (message, data),
+                    other => panic!("{at}: expected to be refused, but {other:?}"),
+                }
             }
         }
     }

@@ -15,6 +15,7 @@
 pub mod client;
 pub mod clinic;
 pub mod conformance;
+pub mod dice;
 pub mod driver;
 pub mod http;
 pub mod light;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
+pub use dice::Dice;
 pub use driver::Life;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use metrics::gauge;
 use tokio::sync::mpsc;
 
 use crate::application::Application;
@@ -79,6 +80,7 @@ impl<A: Application> Directory<A> {
         let has_room = sessions.len() < most;
         if has_room {
             sessions.insert(sid.to_owned(), session);
+            count(sessions.len());
         }
         has_room
     }
@@ -92,7 +94,9 @@ impl<A: Application> Directory<A> {
 
     /// Forgets a session.
     pub(crate) fn close(&self, sid: &str) {
-        self.lock().remove(sid);
+        let mut sessions = self.lock();
+        sessions.remove(sid);
+        count(sessions.len());
     }
 
     /// How a session can be reached, if it exists.
@@ -104,6 +108,11 @@ impl<A: Application> Directory<A> {
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
+}
+
+/// Set under the directory's lock, so that it never tells an older number after a newer one.
+fn count(sessions: usize) {
+    gauge!("carillon_sessions").set(sessions as f64);
 }
 
 impl<A: Application> Polling<A> {

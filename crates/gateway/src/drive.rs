@@ -6,8 +6,8 @@
 //!   peer, deadline ───────▶ └────────┘
 //! ```
 //!
-//! The WebSocket of an upgrading client arrives on another thread than its polls, and cannot be sent between
-//! threads; so the driver moves to it, whole, and goes on there.
+//! The WebSocket of an upgrading client may arrive on another worker than its polls, whose IO driver it is registered
+//! with; so the driver moves to it, whole, and goes on there.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
 use carillon_protocol::{Machine, Output, Reason};
+use metrics::counter;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -215,7 +216,9 @@ impl<A: Application> Driver<A> {
                         self.peer.hear(event, &mut self.machine, now);
                     }
                     Output::Closed(why) => {
-                        tracing::debug!(reason = %why.reason, detail = why.detail, "connection closed");
+                        counter!("carillon_sessions_closed_total", "reason" => why.reason.as_str())
+                            .increment(1);
+                        tracing::debug!(reason = %why.reason, detail = why.detail, "session closed");
                     }
                     Output::Finished => return false,
                 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::{Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp};
 use carillon_protocol::Frame;
+use metrics::{counter, gauge};
 
 use crate::frames;
 use crate::mailbox::{Mailbox, Stage};
@@ -106,11 +107,13 @@ impl Hub {
             let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
             state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
+        gauge!("carillon_sockets").increment(1);
         Ok((id, mailbox))
     }
 
-    /// Removes a connection.
+    /// Removes a connection that has joined.
     pub(crate) fn leave(&self, who: &Entitled, id: MemberId) {
+        gauge!("carillon_sockets").decrement(1);
         let mut state = self.lock();
         for entitlement in &who.rooms {
             if let Some(members) = state.rooms.get_mut(&entitlement.room) {
@@ -131,6 +134,7 @@ impl Hub {
                 (row, frame)
             })
             .collect();
+        counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;

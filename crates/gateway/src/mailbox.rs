@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::Position;
 use carillon_protocol::Frame;
+use metrics::counter;
 use tokio::sync::Notify;
 
 /// How a connection stands towards the log.
@@ -68,6 +69,7 @@ impl Mailbox {
         }
         if inner.bytes + frame.len() > self.bound {
             inner.stage = Stage::Behind;
+            counter!("carillon_mailboxes_filled_total").increment(1);
             return;
         }
         inner.sent = position;

@@ -19,6 +19,7 @@ use carillon_domain::{Entitled, Offset, Page, Position, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
@@ -229,7 +230,9 @@ impl Socket {
             Ok((id, mailbox)) => {
                 tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "socket connected");
                 self.joined = Some(Joined { who: Arc::new(who), id, mailbox, arrival: None });
-                if !machine.accept(NAMESPACE, &socket_id, None) {
+                if machine.accept(NAMESPACE, &socket_id, None) {
+                    counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
+                } else {
                     self.leave();
                 }
             }
@@ -336,6 +339,7 @@ fn reply(machine: &mut Connection, ack: Option<AckId>, answer: &Answer) {
 }
 
 fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
+    counter!("carillon_connects_total", "outcome" => code).increment(1);
     let data = to_raw_value(&serde_json::json!({"code": code})).ok();
     machine.refuse(NAMESPACE, message, data.as_deref());
 }

@@ -5,6 +5,7 @@
 
 mod acks;
 mod args;
+mod content;
 mod packet;
 mod reassembly;
 mod session;

@@ -15,14 +15,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::acks::Acks;
 use super::args::{self, Args};
+use super::content::{Content, Said};
 use super::reassembly::Reassembly;
-use super::{AckId, Kind, Packet, is_reserved};
+use super::{AckId, Kind, Packet};
 use crate::engine::Message;
 use crate::{Config, Malformed, Reason, SendError, Violation};
 
@@ -123,7 +125,7 @@ impl Session {
             Message::Text(text) => text,
             Message::Binary(part) => {
                 return match self.reassembly.add(part)? {
-                    Some((header, parts)) => self.on_content(header, parts),
+                    Some((header, parts)) => self.on_content(Content::read(header)?, parts),
                     None => Ok(None),
                 };
             }
@@ -133,8 +135,11 @@ impl Session {
             Kind::Connect => self.on_connect(packet),
             Kind::Disconnect => self.on_disconnect(packet),
             Kind::ConnectError => Err(Malformed("connect error from a client").into()),
-            Kind::Event | Kind::Ack => self.on_content(packet, Vec::new()),
+            Kind::Event | Kind::Ack => self.on_content(Content::read(packet)?, Vec::new()),
             Kind::BinaryEvent | Kind::BinaryAck => {
+                // Judged before its attachments are waited for, but kept as text: cut into arguments it
+                // would hold up to 16 times as much.
+                Content::read(packet.clone())?;
                 self.must_be_joined(&packet.nsp)?;
                 self.reassembly.begin(packet, now);
                 Ok(None)
@@ -275,29 +280,22 @@ impl Session {
     }
 
     /// An event or acknowledgement, complete with its attachments.
-    fn on_content(&mut self, packet: Packet, parts: Vec<bytes::Bytes>) -> Result<Option<Event>, Violation> {
-        let Packet { kind, nsp, id, payload, .. } = packet;
-        let items = payload.as_ref().map(args::items).transpose()?;
-        if items.is_none() && kind.is_binary() {
-            return Err(Malformed("invalid payload").into());
-        }
-        if matches!(kind, Kind::Ack | Kind::BinaryAck) {
-            let args = Args::new(items.unwrap_or_default(), parts)?;
-            self.must_be_joined(&nsp)?;
-            let known = id.filter(|id| self.acks.settle(&nsp, *id));
-            return Ok(known.map(|id| Event::Acked { nsp, id, args }));
-        }
-        // An event with no payload at all is ignored by the official server, so it is here.
-        let Some(mut items) = items else {
-            return self.must_be_joined(&nsp).map(|()| None);
+    fn on_content(&mut self, content: Content, parts: Vec<Bytes>) -> Result<Option<Event>, Violation> {
+        let Content { nsp, id, said } = content;
+        let said = match said {
+            Said::Nothing => None,
+            Said::Event(name, items) => Some((Some(name), Args::new(items, parts)?)),
+            Said::Ack(items) => Some((None, Args::new(items, parts)?)),
         };
-        if items.is_empty() {
-            return Err(Malformed("invalid payload").into());
-        }
-        let name = event_name(&items.remove(0))?;
-        let args = Args::new(items, parts)?;
         self.must_be_joined(&nsp)?;
-        Ok(Some(Event::Emitted { nsp, name, args, ack: id }))
+        Ok(match said {
+            None => None,
+            Some((Some(name), args)) => Some(Event::Emitted { nsp, name, args, ack: id }),
+            Some((None, args)) => {
+                let known = id.filter(|id| self.acks.settle(&nsp, *id));
+                known.map(|id| Event::Acked { nsp, id, args })
+            }
+        })
     }
 
     fn must_be_joined(&self, nsp: &str) -> Result<(), Violation> {
@@ -317,18 +315,6 @@ impl Session {
 
 fn state(detail: &'static str) -> Violation {
     Violation { reason: Reason::ForcedServerClose, detail }
-}
-
-/// A string, or a number, which the official server takes as well; not a reserved one.
-fn event_name(item: &ByteString) -> Result<ByteString, Malformed> {
-    let bad = Malformed("invalid event name");
-    let name = match item.as_bytes().first() {
-        Some(b'"') if !item.contains('\\') => item.slice_ref(item.trim_matches('"')),
-        Some(b'"') => serde_json::from_str::<String>(item).map_err(|_| bad)?.into(),
-        Some(b'-' | b'0'..=b'9') => item.clone(),
-        _ => return Err(bad),
-    };
-    if is_reserved(&name) { Err(bad) } else { Ok(name) }
 }
 
 fn control(kind: Kind, nsp: ByteString, payload: &impl Serialize) -> Message {

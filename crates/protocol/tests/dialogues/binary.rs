@@ -113,8 +113,16 @@ fn what_does_not_fit_closes() {
     }
     let mut talk = Talk::joined();
     closes(talk.ws(r#"451["b"]"#), "illegal attachments");
-    let mut talk = Talk::joined();
-    closes(talk.ws("451-").ws_bytes(b"1"), "invalid payload");
+    // A bad header, before any attachment has come.
+    for (header, fault) in [
+        ("451-", "invalid payload"),
+        ("451-{}", "invalid payload"),
+        ("461-3", "invalid payload"),
+        (r#"451-["disconnect",{"_placeholder":true,"num":0}]"#, "invalid event name"),
+    ] {
+        let mut talk = Talk::joined();
+        closes(talk.ws(header), fault);
+    }
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! `/metrics`: each figure moves when what it counts happens.
+
+use carillon_tests::clinic::note;
+use carillon_tests::light::Light;
+use carillon_tests::users::ann;
+use carillon_tests::{Clinic, Connect, NodeSettings, PATIENCE};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+/// The value of the sample with this name and these labels, 0 where there is none yet.
+async fn sample(clinic: &Clinic, name: &str) -> f64 {
+    let text = clinic.http.get("/metrics").send().await.text;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Waits until a sample has this value.
+async fn becomes(clinic: &Clinic, name: &str, value: f64) {
+    let reached = async {
+        while (sample(clinic, name).await - value).abs() > 0.1 {
+            sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let last = timeout(PATIENCE, reached).await;
+    assert!(last.is_ok(), "{name} is {} and not {value}", sample(clinic, name).await);
+}
+
+#[tokio::test]
+async fn sessions_and_sockets_are_counted_from_first_to_last() {
+    let clinic = Clinic::open().await;
+    becomes(&clinic, "carillon_sessions", 0.0).await;
+    let mut refused = clinic.client(Connect::by(&ann()).auth(json!({})).over(&["websocket"])).await;
+    refused.refused().await;
+    becomes(&clinic, "carillon_connects_total{outcome=\"token_missing\"}", 1.0).await;
+    let mut online = clinic.online(&ann()).await;
+    becomes(&clinic, "carillon_connects_total{outcome=\"accepted\"}", 1.0).await;
+    becomes(&clinic, "carillon_sockets", 1.0).await;
+    clinic.tell(&ann(), "one").await;
+    becomes(&clinic, "carillon_rows_followed_total", 1.0).await;
+    online.leave().await;
+    refused.leave().await;
+    becomes(&clinic, "carillon_sockets", 0.0).await;
+    becomes(&clinic, "carillon_sessions", 0.0).await;
+    becomes(&clinic, "carillon_sessions_closed_total{reason=\"transport close\"}", 2.0).await;
+}
+
+#[tokio::test]
+async fn a_close_is_counted_by_its_reason() {
+    let clinic = Clinic::open().await;
+    let mut light = Light::connect(clinic.node.address(), &ann().token(), None).await.unwrap();
+    light.send("4x").await.unwrap();
+    becomes(&clinic, "carillon_sessions_closed_total{reason=\"parse error\"}", 1.0).await;
+    let mut light = Light::connect(clinic.node.address(), &ann().token(), None).await.unwrap();
+    light.send("40{}").await.unwrap();
+    becomes(&clinic, "carillon_sessions_closed_total{reason=\"forced server close\"}", 1.0).await;
+}
+
+#[tokio::test]
+async fn one_who_falls_behind_is_counted() {
+    let clinic = Clinic::open_with(NodeSettings::default().set("MAILBOX_BYTES", 65_536)).await;
+    let mut slow = Light::connect(clinic.node.address(), &ann().token(), Some(8192)).await.unwrap();
+    assert_eq!(slow.event().await.unwrap().0, "inbox:state");
+    let filler = "x".repeat(16_000);
+    for _ in 0..20 {
+        let items: Vec<_> = (0..50)
+            .map(|_| {
+                let mut item = note(&[&ann().room()], "much");
+                item["data"] = json!({"filler": filler});
+                item
+            })
+            .collect();
+        let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
+        batch.send().await.expect(207);
+    }
+    assert!(sample(&clinic, "carillon_mailboxes_filled_total").await > 0.0);
+}
+
+#[tokio::test]
+async fn on_a_port_of_their_own_they_are_not_on_the_public_one() {
+    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = probe.local_addr().unwrap().port();
+    drop(probe);
+    let clinic = Clinic::open_with(NodeSettings::default().set("METRICS_PORT", port)).await;
+    let _ann = clinic.online(&ann()).await;
+    clinic.http.get("/metrics").send().await.expect(404);
+    let own = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.unwrap();
+    assert_eq!(own.status(), 200);
+    assert!(own.text().await.unwrap().contains("carillon_sockets 1"));
+}
