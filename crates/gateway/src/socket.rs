@@ -49,6 +49,8 @@ pub struct Socket {
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
     limiter: Limiter,
+    /// Whether there was a CONNECT.
+    has_asked: bool,
     /// Events refused since one was last taken.
     strikes: u32,
 }
@@ -85,7 +87,15 @@ enum Arrived {
 impl Socket {
     pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
         let limiter = Limiter::new(gateway.settings.event_rate, gateway.settings.event_burst);
-        Self { gateway, header_token, joined: None, work: VecDeque::new(), limiter, strikes: 0 }
+        Self {
+            gateway,
+            header_token,
+            joined: None,
+            work: VecDeque::new(),
+            limiter,
+            has_asked: false,
+            strikes: 0,
+        }
     }
 }
 
@@ -95,8 +105,10 @@ impl Peer for Socket {
 
     fn hear(&mut self, event: Event, machine: &mut Connection, now: Duration) {
         match event {
-            // Each one costs an answer, or even a signature's check. Nobody has that many namespaces.
-            Event::Connect { .. } if self.limiter.check().is_err() => {
+            // Each one costs an answer, or even a signature's check; beyond the first they count as events.
+            Event::Connect { .. }
+                if std::mem::replace(&mut self.has_asked, true) && self.limiter.check().is_err() =>
+            {
                 machine.close(Reason::ForcedServerClose, Some(POLICY), now);
             }
             Event::Connect { nsp, .. } if nsp != NAMESPACE => {

@@ -19,7 +19,7 @@ pub struct Config {
     pub attachment_timeout: Duration,
     /// Bytes in one client message or polling body; also in one binary packet with all its attachments.
     pub max_payload: usize,
-    /// Packets in one polling body. More than the official client gathers in any use a client event limit allows.
+    /// Packets in one polling body: far more than a client that keeps to its event rate gathers.
     pub max_packets: usize,
     /// Bytes of encoded packets that wait for the next GET. See [`crate::engine::Session::send`].
     pub buffer_bytes: usize,
