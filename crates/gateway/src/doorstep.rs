@@ -5,7 +5,7 @@
 //! doorstep at 50 ms each are 20,000 arrivals a second.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::application::Handshake;
@@ -28,7 +28,7 @@ struct Crowd {
 /// One session's place, until it is dropped.
 pub(crate) struct Place {
     doorstep: Arc<Doorstep>,
-    address: IpAddr,
+    address: Option<IpAddr>,
 }
 
 impl Doorstep {
@@ -36,16 +36,18 @@ impl Doorstep {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more of this address, if there is one.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place for one more of this address, if there is one. Those of whom no address is known are bounded together
+    /// with all others alone.
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         let mut crowd = self.lock();
-        if crowd.total >= OF_ALL
-            || crowd.by_address.get(&address).is_some_and(|count| *count >= OF_ONE_ADDRESS)
-        {
+        let of_address = address.and_then(|address| crowd.by_address.get(&address)).copied().unwrap_or(0);
+        if crowd.total >= OF_ALL || of_address >= OF_ONE_ADDRESS {
             return None;
         }
         crowd.total += 1;
-        *crowd.by_address.entry(address).or_default() += 1;
+        if let Some(address) = address {
+            crowd.by_address.insert(address, of_address + 1);
+        }
         Some(Place { doorstep: Arc::clone(self), address })
     }
 }
@@ -54,29 +56,31 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut crowd = self.doorstep.lock();
         crowd.total -= 1;
-        if let Some(count) = crowd.by_address.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        if let Some(count) = crowd.by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                crowd.by_address.remove(&self.address);
+                crowd.by_address.remove(&address);
             }
         }
     }
 }
 
-/// The address a request comes from, as the bounds count it. Where a proxy of ours stands in between, which is to say
-/// that the peer is on this host or a private network, it is the last entry of `X-Forwarded-For`, which is what that
-/// proxy itself saw; entries before it, and those of strangers, are anyone's word. IPv6 counts by /64, one customer's.
-pub(crate) fn address(handshake: &Handshake<'_>) -> IpAddr {
-    let peer = handshake.address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+/// The client's address, as the bounds count it. Where the peer is on this host or a private network, it is a proxy of
+/// ours, and the client is the last entry of `X-Forwarded-For`, which is what that proxy itself saw; entries before it,
+/// and those that strangers send, are anyone's word. A proxy that does not say makes it unknown: to count all its
+/// clients as one would turn them away together. IPv6 counts by /64, one customer's.
+pub(crate) fn address(handshake: &Handshake<'_>) -> Option<IpAddr> {
+    let peer = handshake.address?.ip().to_canonical();
     let forwarded = || {
         let last = handshake.headers.get_all("x-forwarded-for").last()?.to_str().ok()?.rsplit(',').next()?;
         last.trim().parse::<IpAddr>().ok()
     };
-    let client = if is_ours(peer) { forwarded().unwrap_or(peer) } else { peer };
-    match client.to_canonical() {
+    let client = if is_ours(peer) { forwarded()? } else { peer };
+    Some(match client.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,
-    }
+    })
 }
 
 fn is_ours(peer: IpAddr) -> bool {
@@ -88,7 +92,7 @@ fn is_ours(peer: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     use actix_web::http::Uri;
     use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -101,32 +105,34 @@ mod tests {
             headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(value));
         }
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        address(&Handshake { headers: &headers, uri: &Uri::default(), address: Some(peer) }).to_string()
+        address(&Handshake { headers: &headers, uri: &Uri::default(), address: Some(peer) })
+            .map_or_else(|| "unknown".into(), |address| address.to_string())
     }
 
     #[test]
     fn only_a_proxy_of_ours_is_believed_and_only_its_own_word() {
-        assert_eq!(counted_as("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(counted_as("127.0.0.1", &[]), "unknown");
         assert_eq!(counted_as("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(counted_as("10.0.0.2", &["1.1.1.1, 198.51.100.1"]), "198.51.100.1");
         assert_eq!(counted_as("10.0.0.2", &["1.1.1.1", "198.51.100.1"]), "198.51.100.1");
         assert_eq!(counted_as("::ffff:10.0.0.2", &["::ffff:198.51.100.1"]), "198.51.100.1");
         assert_eq!(counted_as("::1", &["2001:db8:1:2:3:4:5:6"]), "2001:db8:1:2::");
         for nonsense in ["unknown", "", "198.51.100.1:99", "_hidden, "] {
-            assert_eq!(counted_as("10.0.0.2", &[nonsense]), "10.0.0.2", "{nonsense}");
+            assert_eq!(counted_as("10.0.0.2", &[nonsense]), "unknown", "{nonsense}");
         }
     }
 
     #[test]
     fn one_address_fills_its_own_place_and_all_together_the_whole() {
         let doorstep = Arc::new(Doorstep::default());
-        let host = |n: usize| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(n).unwrap()));
+        let host = |n: usize| Some(IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(n).unwrap())));
         let mut places: Vec<_> = (0..OF_ONE_ADDRESS).map(|_| doorstep.enter(host(0)).unwrap()).collect();
         assert!(doorstep.enter(host(0)).is_none());
         while places.len() < OF_ALL {
             places.push(doorstep.enter(host(1 + places.len() / 100)).unwrap());
         }
         assert!(doorstep.enter(host(9_999)).is_none());
+        assert!(doorstep.enter(None).is_none());
         places.pop();
         places.push(doorstep.enter(host(9_999)).unwrap());
         places.clear();

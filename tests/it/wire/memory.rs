@@ -85,14 +85,18 @@ impl Stage {
     /// 2,000 sessions that say nothing, half of them WebSockets: 1,000 have a place on the doorstep, the others are
     /// told to come back, and whoever comes from elsewhere is still let in.
     async fn half_open(&mut self) {
+        const CLIENT: &str = "X-Forwarded-For: 198.51.100.7\r\n";
         let (mut sockets, mut refused) = (Vec::new(), 0);
         let mut polling = self.tcp().await;
         for _ in 0..1000 {
-            match RawSocket::open(self.address()).await {
-                Ok((socket, _)) => sockets.push(socket),
+            match RawSocket::upgrade(self.address(), CLIENT).await {
+                Ok(mut socket) => {
+                    assert!(matches!(socket.hear().await, Heard::Text(_)));
+                    sockets.push(socket);
+                }
                 Err(_) => refused += 1,
             }
-            let answer = polling.ask("GET", POLLING, "", "").await.unwrap();
+            let answer = polling.ask("GET", POLLING, CLIENT, "").await.unwrap();
             match answer.status {
                 200 => {}
                 503 => {
@@ -111,7 +115,7 @@ impl Stage {
         }
         // Soon there is room again for everyone.
         let patience = Instant::now();
-        while self.ask("GET", POLLING, "", "").await.status != 200 {
+        while self.ask("GET", POLLING, CLIENT, "").await.status != 200 {
             assert!(patience.elapsed() < PATIENCE, "the doorstep is never empty again");
         }
         self.is_unharmed_by("half-open sessions that are gone").await;
