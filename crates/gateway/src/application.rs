@@ -13,6 +13,69 @@
 //! and disconnects. With an [`engine::Session`](carillon_protocol::engine::Session) it speaks Engine.IO alone. What
 //! peers share (rooms, stores) is the application's: [`Peer::next`] is how word from elsewhere reaches a connection.
 //! All is dispatched statically. [`crate::Gateway`] is one application, the conformance server of the tests has others.
+//!
+//! A Socket.IO server that lets everyone into the main namespace and sends back what they emit:
+//!
+//! ```no_run
+//! use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
+//!
+//! use carillon_gateway::{AllowedOrigins, Application, Handshake, Peer, Protocol, Server, ServerSettings};
+//! use carillon_protocol::{Connection, Frame, engine::HandshakeError, socket::Event};
+//!
+//! struct Echo;
+//! struct Socket;
+//!
+//! impl Application for Echo {
+//!     type Peer = Socket;
+//!     async fn open(self: &Arc<Self>, _: &Handshake<'_>) -> Result<Socket, HandshakeError> {
+//!         Ok(Socket)
+//!     }
+//! }
+//!
+//! impl Peer for Socket {
+//!     type Machine = Connection;
+//!     type Step = Infallible;
+//!
+//!     fn hear(&mut self, event: Event, machine: &mut Connection, _: Duration) {
+//!         match event {
+//!             Event::Connect { nsp, .. } if nsp == "/" => drop(machine.accept("/", "a-public-id", None)),
+//!             Event::Connect { nsp, .. } => drop(machine.refuse(&nsp, "Invalid namespace", None)),
+//!             Event::Emitted { name, args, .. } => {
+//!                 if let Ok(frame) = Frame::binary_event("/", &name, &args, args.attachments()) {
+//!                     drop(machine.send(&frame));
+//!                 }
+//!             }
+//!             Event::Acked { .. } | Event::Disconnected { .. } => {}
+//!         }
+//!     }
+//!     async fn next(&mut self) -> Infallible {
+//!         std::future::pending().await
+//!     }
+//!     fn take(&mut self, step: Infallible, _: &mut Connection, _: Duration) {
+//!         match step {}
+//!     }
+//!     fn pump(&mut self, _: &mut Connection) {}
+//!     fn has_room(&self) -> bool {
+//!         true
+//!     }
+//! }
+//!
+//! let settings = ServerSettings {
+//!     protocol: Protocol::default(),
+//!     node_id: "n1".into(),
+//!     allowed_origins: AllowedOrigins::Any,
+//!     max_connections: 1_000,
+//!     control_rate: NonZeroU32::MIN,
+//!     control_burst: NonZeroU32::MIN,
+//!     drain: Duration::ZERO,
+//! };
+//! actix_web::rt::System::new().block_on(async {
+//!     let (running, address) = carillon_gateway::listen("127.0.0.1:0", Server::new(settings, Arc::new(Echo)), |_| {})?;
+//!     println!("listening on http://{address}");
+//!     running.await
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::borrow::Cow;
 use std::net::SocketAddr;

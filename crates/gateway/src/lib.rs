@@ -1,7 +1,7 @@
 //! Connections: both transports, one task each, and the hub in which the log meets them.
 //!
 //! Two halves, one upon the other. The lower serves connections for any [`Application`]: [`Server`] holds what those of a
-//! node share; a request ([`listen`]) opens a session or is passed to the one task that drives its session (`drive`),
+//! node share; a request ([`listen()`]) opens a session or is passed to the one task that drives its session (`drive`),
 //! around a machine of `carillon-protocol`, and what that machine tells goes to the application's [`Peer`].
 //!
 //! The upper is Carillon's own application, [`Gateway`]: the main namespace's affairs (admission, arrival, events) are in

@@ -44,7 +44,7 @@ pub struct Server<A: Application> {
 }
 
 impl<A: Application> Server<A> {
-    /// A server without connections; [`crate::listen`] brings them.
+    /// A server without connections; [`crate::listen()`] brings them.
     #[must_use]
     pub fn new(settings: ServerSettings, application: Arc<A>) -> Arc<Self> {
         Arc::new(Self {

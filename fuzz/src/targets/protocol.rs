@@ -68,6 +68,8 @@ pub fn socket(data: &[u8]) {
         };
         if let Message::Text(text) = &message
             && let Ok(packet) = Packet::decode(text)
+            // No JSON begins so; after a `/,` that is left out when written it would read as a namespace.
+            && !packet.payload.as_ref().is_some_and(|payload| payload.starts_with('/'))
         {
             assert_eq!(Packet::decode(&packet.encode()).as_ref(), Ok(&packet));
         }

@@ -10,7 +10,7 @@
 //!          |                                                |
 //!          | close() with no GET to answer with "1"         | any end
 //!          v                                                |
-//!       Closing -- the next GET takes "1", or 30 s --> Closed <-- any other end
+//!       Closing -- a GET takes "1", a POST brings it, or 30 s --> Closed <-- any other end
 //! ```
 //!
 //! The driver keeps the HTTP answers and at most one WebSocket. It passes what happens to
@@ -87,7 +87,10 @@ impl Session {
             }
             (Request::Probe, _) | (_, State::Socket) => Err(HandshakeError::BAD_REQUEST),
             (Request::Poll, _) => self.on_poll(),
-            (Request::Body(_), State::Closing { .. }) => Ok(()),
+            (Request::Body(body), State::Closing { .. }) => {
+                self.on_last_body(&body);
+                Ok(())
+            }
             (Request::Body(body), _) => self.on_body(body, now),
         }
     }
@@ -246,6 +249,15 @@ impl Session {
             self.outputs.push_back(Output::Finished);
         }
         Ok(())
+    }
+
+    /// A client that closes too, as the official one does when its last socket was disconnected, will not poll again.
+    fn on_last_body(&mut self, body: &[u8]) {
+        if body.split(|byte| *byte == payload::SEPARATOR as u8).any(|packet| packet == b"1") {
+            self.state = State::Closed;
+            self.outbox.take();
+            self.outputs.push_back(Output::Finished);
+        }
     }
 
     fn on_body(&mut self, body: Bytes, now: Duration) -> Result<(), HandshakeError> {

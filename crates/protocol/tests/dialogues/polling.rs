@@ -167,6 +167,11 @@ fn a_server_close_without_a_get_waits_for_the_next() {
     talk.get().then(&[r#"poll: 42["n","last"]"#]).get().then(&["poll: 6|1", "finished"]);
 
     let mut talk = joined();
+    talk.app(|c, now| c.close(Reason::ForcedClose, None, now)).then(&closed);
+    talk.post(r#"42["a"]|1"#).then(&["finished"]);
+    talk.refused(Request::Poll, UNKNOWN).nothing();
+
+    let mut talk = joined();
     talk.at(100).app(|c, now| c.close(Reason::ForcedClose, None, now)).then(&closed);
     talk.at(3099).nothing().at(3100).then(&["finished"]);
     talk.refused(Request::Poll, UNKNOWN).nothing();
