@@ -82,7 +82,7 @@ const CLOSING: [(&str, &str); 58] = [
 async fn s01_to_s12_what_is_no_packet_closes_its_sender_alone() {
     let mut stage = Stage::open().await;
     for (packet, reason) in CLOSING {
-        let ends = |log: String| log.matches(&format!("connection closed reason={reason}")).count();
+        let ends = |log: String| log.matches(&format!("session closed reason={reason}")).count();
         let mut socket = stage.joined().await;
         let before = ends(stage.node.log());
         socket.text(packet).await.unwrap();
