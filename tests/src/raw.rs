@@ -159,9 +159,17 @@ impl RawSocket {
     /// # Errors
     /// When the handshake is refused.
     pub async fn upgrade(address: &str, query: &str) -> Result<Self> {
+        Self::upgrade_with(address, query, "").await
+    }
+
+    /// The same with more headers, each line with its end.
+    ///
+    /// # Errors
+    /// When the handshake is refused.
+    pub async fn upgrade_with(address: &str, query: &str, headers: &str) -> Result<Self> {
         let mut tcp = Raw::connect(address).await;
         let path = format!("/socket.io/?EIO=4&transport=websocket{query}");
-        let answer = tcp.ask("GET", &path, UPGRADE, "").await?;
+        let answer = tcp.ask("GET", &path, &format!("{UPGRADE}{headers}"), "").await?;
         ensure!(answer.status == 101, "the handshake was answered {answer:?}");
         // The answer to the key above (RFC 6455 §1.3).
         ensure!(answer.header("sec-websocket-accept") == Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer:?}");

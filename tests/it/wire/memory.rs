@@ -89,7 +89,7 @@ impl Stage {
         let (mut sockets, mut refused) = (Vec::new(), 0);
         let mut polling = self.tcp().await;
         for _ in 0..1000 {
-            match RawSocket::upgrade(self.address(), CLIENT).await {
+            match RawSocket::upgrade_with(self.address(), "", CLIENT).await {
                 Ok(mut socket) => {
                     assert!(matches!(socket.hear().await, Heard::Text(_)));
                     sockets.push(socket);
