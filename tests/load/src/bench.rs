@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
+use crate::abuse::Abuse;
 use crate::fleet::{Fleet, Heard, micros};
 use crate::publisher::{Plan, Published, publish};
 use crate::report::{Connects, Deliveries, Publishes, Report, Server, Setup};
@@ -33,12 +34,14 @@ pub(crate) async fn run(options: &Bench) -> Result<Report> {
     let idle = usage(&target).await?;
     let fleet = Fleet::connect(&target, options, plan).await?;
     let connected = usage(&target).await?;
+    let abuse = options.abuse.then(|| Abuse::start(&target));
     let begin = Instant::now();
     let published = publish(&target, options, plan, fleet.counts.epoch).await?;
     let accepted = published.accepted.iter().filter(|accepted| **accepted).count() as u64;
     let readers = if options.publish == Audience::User { 1 } else { options.clients as u64 };
     wait_for(&fleet, accepted * readers).await;
     let end = usage(&target).await?;
+    drop(abuse);
 
     let counts = std::sync::Arc::clone(&fleet.counts);
     let last = counts.epoch + Duration::from_micros(counts.last_micros.load(Relaxed));

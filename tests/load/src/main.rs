@@ -8,6 +8,7 @@
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
 
+mod abuse;
 mod bench;
 mod fleet;
 mod latency;
@@ -65,6 +66,9 @@ struct Bench {
     /// For how long to publish.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
+    /// Meanwhile abuse the server: oversized frames, floods of fragments and packets, half-open sessions, compressed bodies.
+    #[arg(long)]
+    abuse: bool,
     /// Print the report as JSON on the standard output.
     #[arg(long)]
     json: bool,

@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     rate: u32,
     batch: u32,
     seconds: u32,
+    abuse: bool,
 }
 
 /// The connecting clients: from each one's TCP connect to the answer to its CONNECT.
@@ -97,8 +98,8 @@ fn rounded<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error>
 
 impl Setup {
     pub(crate) fn of(options: &Bench) -> Self {
-        let &Bench { clients, connecting, publish, rate, batch, seconds, .. } = options;
-        Self { clients, connecting, publish, rate, batch, seconds }
+        let &Bench { clients, connecting, publish, rate, batch, seconds, abuse, .. } = options;
+        Self { clients, connecting, publish, rate, batch, seconds, abuse }
     }
 }
 
