@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::{Database, Settings};
 
+/// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
+const POLL_BUFFER: usize = 64 * 1024;
 /// How often old rows are deleted.
 const TRIM_EVERY: Duration = Duration::from_secs(3_600);
 /// How long an idempotency key is remembered (contract §5).
@@ -57,34 +59,21 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let store = Arc::new(open(settings).await?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
-        let log: Arc<dyn Log> = Arc::clone(&store) as _;
-        let jwt = settings.jwt().context("no source of keys is set")?;
-        let admission = Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock));
-        let reader = Reader::new(store, Arc::clone(&fanout), Arc::clone(&clock));
-        let (publisher, appender) = Publisher::new(
-            Arc::clone(&log),
-            Arc::clone(&fanout),
-            Arc::clone(&clock),
-            Arc::new(RandomIds),
-            AppendLimits::default(),
-        );
-        let publisher = Arc::new(publisher);
-        let draining = Arc::new(AtomicBool::new(false));
-        let api = Api::new(
-            api_settings(settings),
-            ApiParts {
-                publisher: Arc::clone(&publisher),
-                reader: reader.clone(),
-                admission: admission.clone(),
-                log: Arc::clone(&log),
-                clock: Arc::clone(&clock),
-                draining: Arc::clone(&draining),
-            },
-        );
-        let backend = Backend { admission, reader, log: Arc::clone(&log), fanout, clock: Arc::clone(&clock) };
+        let backend = backend(settings).await?;
+        let Backend { admission, reader, log, fanout, clock } = backend.clone();
+        let limits = AppendLimits::default();
+        let (publisher, appender) =
+            Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
+        let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
+        let parts = ApiParts {
+            publisher: Arc::clone(&publisher),
+            reader,
+            admission,
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
+            draining: Arc::clone(&draining),
+        };
+        let api = Api::new(api_settings(settings), parts);
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
         tokio::spawn(feed);
@@ -139,6 +128,21 @@ impl Node {
     }
 }
 
+/// The domain over its adapters.
+async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
+    let store = Arc::new(open(settings).await?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+    let jwt = settings.jwt().context("no source of keys is set")?;
+    Ok(Backend {
+        admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
+        reader: Reader::new(Arc::clone(&store) as _, Arc::clone(&fanout), Arc::clone(&clock)),
+        log: store,
+        fanout,
+        clock,
+    })
+}
+
 fn api_settings(settings: &Settings) -> ApiSettings {
     ApiSettings {
         publish_keys: settings.publish_keys.iter().map(|key| (&key.name, key.key.expose_secret())).collect(),
@@ -157,6 +161,7 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
                 connect_timeout: settings.connect_timeout,
                 upgrade_timeout: settings.upgrade_timeout,
                 max_payload: settings.max_payload_bytes,
+                buffer_bytes: POLL_BUFFER,
                 ..Default::default()
             },
             node_id: settings.node_id.clone(),
