@@ -92,6 +92,10 @@ impl Mailbox {
     /// bounded when it was read, so it may exceed the mailbox's own bound.
     pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) {
         let mut inner = self.lock();
+        // The log was replaced while this was being read: it speaks for another.
+        if inner.stage != Stage::Behind {
+            return;
+        }
         frames.into_iter().for_each(|frame| inner.push(frame));
         inner.sent = inner.sent.max(through);
     }

@@ -179,7 +179,9 @@ fn a_replaced_log_starts_every_connection_anew() {
     hub.deliver(EPOCH, vec![row(51, &own(&who))]);
     hub.replaced(Epoch::new(8), at(40));
     assert_eq!(mailbox.drained(), Some((Stage::Announce, at(40))));
-    // A count that was under way for the old log is not taken for one of the new.
+    // What was being read of the old log is not taken for the new one's, nor is a count.
+    mailbox.refill([Frame::event("/", "old", &()).unwrap()], at(52));
+    assert_eq!(mailbox.drained(), Some((Stage::Announce, at(40))));
     assert!(!mailbox.announced(at(50)));
     assert!(mailbox.announced(at(40)));
     assert_eq!(hub.offset().epoch, Epoch::new(8));
