@@ -24,8 +24,8 @@ check:
 # Every test. The integration tests start the built binary and drive it with the official client in Node
 test: test-js
     cargo build --workspace --bins
-    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
     cargo test --workspace --doc --quiet
+    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
 
 # The npm packages the tests drive the server with
 [private]
