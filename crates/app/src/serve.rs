@@ -43,6 +43,7 @@ pub(crate) struct Node {
     publisher: Arc<Publisher>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
+    feed: JoinHandle<()>,
 }
 
 /// Brings the database up to this version.
@@ -76,7 +77,7 @@ impl Node {
         let api = Api::new(api_settings(settings), parts);
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
-        tokio::spawn(feed);
+        let feed = tokio::spawn(feed);
         tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         let metrics = crate::metrics::start()?;
@@ -95,18 +96,21 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, draining, appender })
+        Ok(Self { address, server, gateway, publisher, draining, appender, feed })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
     /// ended, everything that waits to be kept kept. A second signal ends the wait.
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "listening on http://{}", self.address).context("writing to stdout")?;
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let handle = self.server.handle();
         let mut server = tokio::spawn(self.server);
         tokio::select! {
             ended = &mut server => return Ok(ended??),
+            // A node that accepts and does not deliver, or keeps nothing, is worse than one that is started again.
+            ended = &mut self.feed => anyhow::bail!("the log is no longer followed: {ended:?}"),
+            ended = &mut self.appender => anyhow::bail!("nothing can be kept any more: {ended:?}"),
             _ = term.recv() => {}
             _ = int.recv() => {}
         }

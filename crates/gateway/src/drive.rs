@@ -91,6 +91,12 @@ impl<A: Application> Driver<A> {
         Box::new(Self { server, sid, machine, peer, place, links, controls, poll, draining, leave_at: None })
     }
 
+    /// Drives on where the WebSocket that was to come broke first.
+    pub(crate) async fn run_without(mut self: Box<Self>) {
+        self.machine.handle(Input::SocketFailed, self.server.now());
+        self.run(None).await;
+    }
+
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
     pub(crate) async fn run(mut self: Box<Self>, mut websocket: Option<WebSocket>) {
         loop {

@@ -62,7 +62,11 @@ async fn converse<A: Application>(
         Ok(accepted) => accepted,
     };
     origin.allow(response.headers_mut());
-    io.send(h1::Message::Item((response, BodySize::None))).await?;
+    if let Err(fault) = io.send(h1::Message::Item((response, BodySize::None))).await {
+        // A session that polls goes on polling; one without another link ends.
+        actix_web::rt::spawn(driver.run_without());
+        return Err(fault);
+    }
     let parts = io.into_parts();
     let limit = server.settings.protocol.max_payload;
     let websocket = WebSocket::new(parts.io, parts.read_buf.to_vec(), limit).await;

@@ -91,6 +91,7 @@ enum Stage {
 #[derive(Debug)]
 pub struct Session {
     max_namespaces: usize,
+    connect_timeout: Duration,
     connect_by: Option<Duration>,
     was_joined: bool,
     // A handful at most, in the order of joining.
@@ -105,6 +106,7 @@ impl Session {
     pub fn new(config: &Config, now: Duration) -> Self {
         Self {
             max_namespaces: config.max_namespaces,
+            connect_timeout: config.connect_timeout,
             connect_by: Some(now + config.connect_timeout),
             was_joined: false,
             namespaces: Vec::new(),
@@ -133,7 +135,7 @@ impl Session {
         let packet = Packet::decode(&text)?;
         match packet.kind {
             Kind::Connect => self.on_connect(packet),
-            Kind::Disconnect => self.on_disconnect(packet),
+            Kind::Disconnect => self.on_disconnect(packet, now),
             Kind::ConnectError => Err(Malformed("connect error from a client").into()),
             Kind::Event | Kind::Ack => self.on_content(Content::read(packet)?, Vec::new()),
             Kind::BinaryEvent | Kind::BinaryAck => {
@@ -270,12 +272,16 @@ impl Session {
         Ok(Some(Event::Connect { nsp: packet.nsp, auth: packet.payload }))
     }
 
-    fn on_disconnect(&mut self, packet: Packet) -> Result<Option<Event>, Violation> {
+    fn on_disconnect(&mut self, packet: Packet, now: Duration) -> Result<Option<Event>, Violation> {
         if packet.payload.is_some() {
             return Err(Malformed("invalid payload").into());
         }
         self.must_be_joined(&packet.nsp)?;
         self.remove(&packet.nsp);
+        // A client that has left everything is where it was before its first CONNECT: no session is kept for nothing.
+        if self.joined().is_empty() {
+            self.connect_by = Some(now + self.connect_timeout);
+        }
         Ok(Some(Event::Disconnected { nsp: packet.nsp, reason: Reason::ClientNamespaceDisconnect }))
     }
 

@@ -1,9 +1,12 @@
 //! Joining, being refused, leaving (connect timeout 5000, at most 3 namespaces).
 
-use carillon_protocol::{Frame, SendError};
+use std::time::Duration;
+
+use carillon_protocol::engine::Transport;
+use carillon_protocol::{Config, Frame, SendError};
 use serde_json::value::RawValue;
 
-use super::talk::Talk;
+use super::talk::{Talk, config};
 
 #[test]
 fn a_connect_is_accepted() {
@@ -38,6 +41,20 @@ fn a_refused_client_may_ask_again() {
         talk.then(&[r#"ws: 44{"message":"No \"token\"","data":{"code":"token_missing"}}"#]);
     }
     talk.join();
+}
+
+/// A session that has left everything would otherwise be kept for as long as it answers pings, and count for nobody.
+#[test]
+fn one_who_has_left_everything_has_as_long_again_to_join() {
+    let config = Config { connect_timeout: Duration::from_millis(300), ..config() };
+    let mut talk = Talk::over(Transport::Websocket, config);
+    talk.join();
+    talk.at(400).nothing().ws("41").then(&["left /: client namespace disconnect"]);
+    talk.at(699).nothing().at(700).then(&[
+        "ws closed",
+        "closed: forced server close: no namespace joined in time",
+        "finished",
+    ]);
 }
 
 #[test]
