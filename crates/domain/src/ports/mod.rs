@@ -11,7 +11,7 @@ pub use ambient::{Clock, MintIds};
 pub use authenticate::{AuthError, Authenticate};
 pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
 pub use inbox::Inbox;
-pub use log::{Appended, Log, Outcome, Publish, Stored, Trim};
+pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
 
 /// Why a port could not do its step, told apart by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
