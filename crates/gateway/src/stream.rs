@@ -215,44 +215,4 @@ fn write(frame: &str, chunk: &mut BytesMut) {
 }
 
 #[cfg(test)]
-mod tests {
-    use carillon_domain::ports::MarkNews;
-    use carillon_domain::testing::{Drafts, instant, room};
-    use carillon_domain::{Epoch, Offset, Position, Row};
-
-    use super::*;
-    use crate::frames;
-
-    fn written(frame: &carillon_protocol::Frame) -> String {
-        let mut chunk = BytesMut::new();
-        write(frame.text(), &mut chunk);
-        String::from_utf8(chunk.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn an_event_is_its_name_its_id_and_its_data() {
-        let (epoch, position) = (Epoch::new(35), Position::new(36).unwrap());
-        let publish = Drafts::new().publish(&["all"]);
-        let mut notification = publish.rows[0].1.clone();
-        notification.title = "a\n\r\"],\",\"z.1\"".to_owned();
-        let json = serde_json::to_string(&notification).unwrap();
-        let row = Row { position, room: room("all"), event_id: publish.event_id, notification };
-        let text = written(&frames::notification(epoch, &row));
-        assert_eq!(text, format!("event: notification\nid: z.10\ndata: {json}\n\n"));
-
-        let state = frames::inbox_state(2, instant(0), true, Offset { epoch, position });
-        let expected = r#"{"unread":2,"serverTime":"2026-11-22T12:00:00.000Z","recovered":true}"#;
-        assert_eq!(written(&state), format!("event: inbox:state\nid: z.10\ndata: {expected}\n\n"));
-
-        let (ids, user_id) = (vec![row.notification.id], "1".parse().unwrap());
-        let mut news = MarkNews { user_id, except: None, read: false, ids, up_to: None, unread: 1 };
-        let expected = format!(r#"{{"ids":["{}"],"unread":1}}"#, row.notification.id);
-        assert_eq!(
-            written(&frames::marked(&news)),
-            format!("event: notification:unread\ndata: {expected}\n\n")
-        );
-        news.ids.clear();
-        news.up_to = Some(row.notification.id);
-        assert!(written(&frames::marked(&news)).ends_with(",\"unread\":1}\n\n"));
-    }
-}
+mod tests;
