@@ -21,11 +21,12 @@ check:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
     if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling not checked"; fi
 
-# Every test. The integration tests start the built binary and drive it with the official client in Node
+# Every test. The integration tests drive the built binary with the official client in Node, over servers of their own
 test: test-js
     cargo build --workspace --bins
     cargo test --workspace --doc --quiet
-    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
+    if cargo nextest --version >/dev/null 2>&1; then tests/with-servers cargo nextest run --workspace; \
+    else tests/with-servers cargo test --workspace --all-targets; fi
 
 # The npm packages the tests drive the server with
 [private]

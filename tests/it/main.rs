@@ -17,6 +17,7 @@ mod marks;
 mod metrics;
 mod origins;
 mod parsers;
+mod postgres;
 mod readme;
 mod recovery;
 mod refusals;

@@ -70,6 +70,7 @@ impl Reading {
             who: &arrival.who,
             socket_id: socket_id.to_owned(),
             from: arrival.from,
+            is_replay: arrival.is_replay,
             bound: settings.mailbox_bytes,
             most: settings.max_connections_per_user,
         })?;

@@ -202,14 +202,14 @@ impl Socket {
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
         };
-        let Arrival { who, session, .. } = arrival;
+        let Arrival { who, session, held, .. } = arrival;
         tracing::debug!(user = %who.user_id, role = principal.role().as_str(), resumed = session.is_some(), "socket connected");
         let pid = match session {
             Some(Session { pid, .. }) => pid,
             None => {
                 let (socket_id, start) = (socket_id.clone(), reading.start());
                 let issued_at = self.gateway.wall_clock.now();
-                self.gateway.pids.seal(&Pid { socket_id, who, start, issued_at })
+                self.gateway.pids.seal(&Pid { socket_id, who, start, held, issued_at })
             }
         };
         self.reading = Some(reading);
