@@ -23,5 +23,6 @@ mod recovery;
 mod refusals;
 mod routing;
 mod slow_reader;
+mod stream;
 mod transports;
 mod wire;
