@@ -24,6 +24,7 @@ pub mod light;
 pub mod node;
 pub mod postgres;
 pub mod raw;
+pub mod redis;
 pub mod users;
 
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use events::Events;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
 pub use postgres::Postgres;
+pub use redis::RedisServer;
 pub use users::User;
 
 /// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.

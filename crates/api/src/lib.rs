@@ -35,7 +35,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Log};
+use carillon_domain::ports::{Clock, Fanout, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
 pub use caller::PublishKeys;
@@ -82,6 +82,8 @@ pub struct ApiParts {
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
     pub log: Arc<dyn Log>,
+    /// Asked by `/readyz` whether it reaches all nodes.
+    pub fanout: Arc<dyn Fanout>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.

@@ -13,8 +13,9 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
+use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Secret, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
+use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +42,7 @@ pub(crate) struct Node {
     server: Server,
     gateway: Arc<carillon_gateway::Server<Gateway>>,
     publisher: Arc<Publisher>,
+    redis: Option<Redis>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
@@ -49,18 +51,24 @@ pub(crate) struct Node {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let backend = backend(settings).await?;
+        let (backend, redis) = backend(settings).await?;
         let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
-        let (publisher, appender) =
-            Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
+        let (publisher, appender) = Publisher::new(
+            Arc::clone(&log),
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
+            Arc::new(RandomIds),
+            limits,
+        );
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
             reader,
             admission,
             log: Arc::clone(&log),
+            fanout,
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
@@ -86,7 +94,7 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, draining, appender, feed })
+        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -110,7 +118,11 @@ impl Node {
             self.gateway.drain().await;
             handle.stop(true).await;
             self.publisher.close();
-            self.appender.await
+            let ended = self.appender.await;
+            if let Some(redis) = &self.redis {
+                redis.close().await;
+            }
+            ended
         };
         tokio::select! {
             ended = drained => ended.context("the appender failed")?,
@@ -130,21 +142,34 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
     })
 }
 
-/// The domain over its adapters.
-async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
+/// The domain over its adapters, and the way to the other nodes if there may be any.
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Redis>)> {
     let (log, inbox) = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
     let secret = log.secret().await.context("the log's secret")?;
-    Ok(Backend {
+    let redis = redis(settings, &secret)?;
+    let fanout: Arc<dyn Fanout> =
+        redis.as_ref().map_or_else(|| Arc::new(Loopback::new()) as _, Redis::fanout);
+    let backend = Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
-    })
+    };
+    Ok((backend, redis))
+}
+
+/// The way to the other nodes, at work.
+fn redis(settings: &Settings, secret: &Secret) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = settings.redis.clone() else { return Ok(None) };
+    let link =
+        carillon_fanout_redis::Settings { url, node_id: settings.node_id.clone(), secret: secret.clone() };
+    let (redis, task) = Redis::new(&link).context("REDIS_URL")?;
+    tokio::spawn(task);
+    Ok(Some(redis))
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

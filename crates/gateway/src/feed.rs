@@ -13,6 +13,8 @@ use crate::hub::Hub;
 
 /// How often the head is read: the longest that a lost hint can delay a notification.
 const HEAD_POLL: Duration = Duration::from_secs(1);
+/// How often it is read while hints may not come at all.
+const LONE_POLL: Duration = Duration::from_millis(100);
 /// Rows in one read of a hole.
 const PAGE: u32 = 1_000;
 
@@ -27,8 +29,9 @@ impl Feed {
     /// Follows until the fanout ends.
     pub(crate) async fn run(mut self, fanout: Arc<dyn Fanout>) {
         let mut signals = fanout.subscribe();
-        let mut heads = tokio::time::interval(HEAD_POLL);
-        heads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = tokio::time::interval(LONE_POLL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut read_at = None;
         let mut is_reachable = true;
         loop {
             let followed = tokio::select! {
@@ -42,10 +45,21 @@ impl Feed {
                         self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
                         Ok(())
                     }
+                    Some(Signal::Resumed(resumed)) => {
+                        self.hub.resumed(&resumed);
+                        Ok(())
+                    }
                     Some(Signal::Lagged) => self.read_head().await,
                     None => return,
                 },
-                _ = heads.tick() => self.read_head().await,
+                now = looks.tick() => {
+                    let is_due = read_at.is_none_or(|at| now.duration_since(at) >= HEAD_POLL);
+                    if !is_due && fanout.reaches_all() {
+                        continue;
+                    }
+                    read_at = Some(now);
+                    self.read_head().await
+                }
             };
             // Said when it changes, not each second.
             match followed {

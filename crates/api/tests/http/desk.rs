@@ -12,10 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, Missed, PortError, Publish,
-    Secret, Trim,
+    Appended, AuthError, Authenticate, Clock, Inbox, Log, Missed, PortError, Publish, Secret, Trim,
 };
-use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
+use carillon_domain::testing::{CountingIds, Cuttable, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
     Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
     NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
@@ -31,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) log: MemoryLog,
     pub(crate) mood: Arc<Mood>,
     pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) fanout: Arc<Cuttable>,
     pub(crate) publisher: Arc<Publisher>,
     api: Api,
 }
@@ -59,11 +59,11 @@ impl Desk {
         let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
         let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
         let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });
-        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+        let fanout = Arc::new(Cuttable::default());
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::default());
         let (publisher, appender) = Publisher::new(
             Arc::clone(&moody_log),
-            Arc::clone(&fanout),
+            Arc::clone(&fanout) as _,
             Arc::clone(&clock),
             Arc::new(CountingIds::new()),
             AppendLimits::default(),
@@ -72,15 +72,16 @@ impl Desk {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
-            reader: Reader::new(moody_inbox, fanout, Arc::clone(&clock)),
+            reader: Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock)),
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
+            fanout: Arc::clone(&fanout) as _,
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
-        Self { log, mood, draining, publisher, api }
+        Self { log, mood, draining, fanout, publisher, api }
     }
 
     pub(crate) async fn call(&self, request: TestRequest) -> Answer {

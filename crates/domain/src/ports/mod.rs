@@ -12,7 +12,7 @@ mod pids;
 pub use ambient::{Clock, MintIds};
 pub use authenticate::{AuthError, Authenticate};
 pub use explain::{Explain, MOST_REACHED};
-pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
+pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
 pub use pids::Pids;

@@ -11,11 +11,13 @@
 //! ```
 
 pub mod contract;
+mod cuttable;
 mod drafts;
 mod fixed;
 mod memory;
 mod memory_inbox;
 
+pub use cuttable::Cuttable;
 pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;

@@ -7,6 +7,7 @@
 
 mod desk;
 pub mod explain;
+pub mod fanout;
 pub mod inbox;
 pub mod log;
 pub mod marks;
@@ -106,5 +107,17 @@ macro_rules! store_contract {
                 super::$run($crate::testing::contract::$group::$case);
             })+
         })+
+    };
+}
+
+/// Expands to one `#[test]` for each case of [`Fanout`](crate::ports::Fanout)'s contract. `$run` is called with the case, a
+/// function from [`Nodes`](crate::testing::contract::fanout::Nodes) to a future.
+#[macro_export]
+macro_rules! fanout_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            fanout: signals_come_here_and_there, each_signal_comes_once_and_in_order, a_subscription_begins_now,
+                a_large_hint_loses_no_row, a_slow_subscriber_is_told_that_it_lags, undisturbed_it_reaches_all;
+        }
     };
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::Stores;
-use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
+use super::fanout::Nodes;
+use crate::ports::{Appended, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::testing::{MemoryLog, block_on};
 use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
@@ -24,6 +25,13 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 
 crate::store_contract!(run);
 
+fn run_nodes<F: Future<Output = ()>>(case: impl FnOnce(Nodes) -> F) {
+    let here = Arc::new(Loopback::new());
+    block_on(case(Nodes { there: Arc::clone(&here) as _, here }));
+}
+
+crate::fanout_contract!(run_nodes);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -36,6 +44,7 @@ fn no_case_is_forgotten() {
         include_str!("marks.rs"),
         include_str!("unread.rs"),
         include_str!("walk.rs"),
+        include_str!("fanout.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
