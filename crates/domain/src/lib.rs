@@ -35,6 +35,7 @@ mod inbox;
 mod log;
 mod notification;
 pub mod ports;
+mod presence;
 mod principal;
 mod publisher;
 mod reader;
@@ -59,6 +60,7 @@ pub use inbox::{
 };
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
 pub use notification::{Data, Kind, Notification, Priority};
+pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};

@@ -25,6 +25,7 @@
 //! meanwhile is not sent again.
 
 mod link;
+mod presence;
 mod pulse;
 mod seal;
 mod settings;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use carillon_domain::Presence;
 use carillon_domain::ports::{Fanout, Loopback, Signal, Subscription};
 use fred::clients::Client;
 use fred::error::Error;
@@ -16,9 +17,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use metrics::{counter, gauge};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use crate::presence::{self, Exchange, RedisShelf, Word};
 use crate::pulse::{self, Pulse};
 use crate::seal::{Ignored, Seal};
 use crate::settings::{ANSWER_WITHIN, Settings};
@@ -26,6 +28,8 @@ use crate::wire::{self, Body};
 
 /// Signals that wait to be sent. Each hint holds a batch of rows, so this bounds memory to some hundred batches.
 const OUTBOX: usize = 256;
+/// Words of presence that wait to be taken up.
+const WORDS: usize = 1_024;
 /// Messages that are sent and not answered yet.
 const UNDER_WAY: usize = 16;
 /// How often the state of the link is looked at.
@@ -37,7 +41,7 @@ const RESUBSCRIBE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Redis(Arc<Link>);
 
-struct Link {
+pub(crate) struct Link {
     /// This process among all: its node's name, and what tells it from the one before it.
     name: String,
     channel: String,
@@ -45,7 +49,9 @@ struct Link {
     publisher: Client,
     subscriber: Client,
     here: Loopback,
-    outbox: mpsc::Sender<Signal>,
+    outbox: mpsc::Sender<Outgoing>,
+    words: mpsc::Sender<Word>,
+    close: mpsc::Sender<oneshot::Sender<()>>,
     pulse: Mutex<Pulse>,
     started: Instant,
     is_linked: AtomicBool,
@@ -53,13 +59,19 @@ struct Link {
 }
 
 impl Redis {
-    /// A link that does not work yet, and the task that makes it work and keeps it so, for as long as the node lives.
+    /// A link that does not work yet, and the task that makes it work and keeps it so, for as long as the node lives. It
+    /// tells the other nodes of those who are in `presence`, and puts there who is on theirs.
     ///
     /// # Errors
     /// The address cannot be used at all, such as TLS without any certificate to trust.
-    pub fn new(settings: &Settings) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Error> {
+    pub fn new(
+        settings: &Settings,
+        presence: Presence,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Error> {
         let builder = settings.url.builder();
         let (outbox, waiting) = mpsc::channel(OUTBOX);
+        let (words, heard) = mpsc::channel(WORDS);
+        let (close, closing) = mpsc::channel(1);
         let seal = Seal::new(&settings.secret);
         let link = Arc::new(Link {
             name: format!("{}.{:08x}", settings.node_id, rand::random::<u32>()),
@@ -69,6 +81,8 @@ impl Redis {
             subscriber: builder.build()?,
             here: Loopback::new(),
             outbox,
+            words,
+            close,
             pulse: Mutex::default(),
             started: Instant::now(),
             is_linked: AtomicBool::new(false),
@@ -77,9 +91,11 @@ impl Redis {
         tracing::info!(redis = %settings.url, name = link.name, "meeting the other nodes at Redis");
         gauge!("carillon_redis_up").set(0);
         let running = Arc::clone(&link);
+        let exchange = Exchange::new(link.name.clone(), presence, RedisShelf(Arc::clone(&link)));
         let task = async move {
             drop((running.publisher.connect(), running.subscriber.connect()));
-            tokio::join!(running.receive(), running.beat(), running.send(waiting));
+            let exchange = presence::run(exchange, heard, closing);
+            tokio::join!(running.receive(), running.beat(), running.send(waiting), exchange);
         };
         Ok((Self(link), task))
     }
@@ -93,13 +109,17 @@ impl Redis {
     /// Whether this node is heard by others and hears them.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.0.is_linked.load(Ordering::Acquire)
+        self.0.is_linked()
     }
 
     /// Says goodbye, so that nobody waits for this node's word, and lets go of Redis.
     pub async fn close(&self) {
-        let bye = wire::write(&self.0.name, &Body::<()>::Bye);
         if self.is_up() {
+            let (closed, done) = oneshot::channel();
+            if self.0.close.send(closed).await.is_ok() {
+                drop(done.await);
+            }
+            let bye = wire::write(&self.0.name, &Body::<()>::Bye);
             drop(self.0.publish(&bye).await);
         }
         drop(tokio::join!(self.0.publisher.quit(), self.0.subscriber.quit()));
@@ -109,11 +129,7 @@ impl Redis {
 impl Fanout for Redis {
     fn publish(&self, signal: Signal) {
         if !matches!(signal, Signal::Lagged) {
-            match self.is_up() {
-                false => dropped("away"),
-                true if self.0.outbox.try_send(signal.clone()).is_err() => dropped("full"),
-                true => {}
-            }
+            self.0.post(Outgoing::Signal(signal.clone()));
         }
         self.0.here.publish(signal);
     }
@@ -127,7 +143,42 @@ impl Fanout for Redis {
     }
 }
 
+/// What waits to be sent.
+pub(crate) enum Outgoing {
+    /// It is written when its turn comes.
+    Signal(Signal),
+    /// Written already.
+    Body(Vec<u8>),
+}
+
 impl Link {
+    /// This process's name among all.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its keys begin with.
+    pub(crate) fn namespace(&self) -> &str {
+        self.seal.namespace()
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.publisher
+    }
+
+    pub(crate) fn is_linked(&self) -> bool {
+        self.is_linked.load(Ordering::Acquire)
+    }
+
+    /// Sends to all, if there is any point in it.
+    pub(crate) fn post(&self, outgoing: Outgoing) {
+        match self.is_linked() {
+            false => dropped("away"),
+            true if self.outbox.try_send(outgoing).is_err() => dropped("full"),
+            true => {}
+        }
+    }
+
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -162,14 +213,18 @@ impl Link {
     }
 
     /// Sends what is published here, in its order.
-    async fn send(&self, mut waiting: mpsc::Receiver<Signal>) {
+    async fn send(&self, mut waiting: mpsc::Receiver<Outgoing>) {
         let mut under_way = FuturesUnordered::new();
         loop {
             tokio::select! {
-                signal = waiting.recv(), if under_way.len() < UNDER_WAY => {
-                    let Some(signal) = signal else { return };
-                    let Some(body) = wire::write_signal(&self.name, &signal) else { continue };
-                    if self.is_linked.load(Ordering::Acquire) {
+                outgoing = waiting.recv(), if under_way.len() < UNDER_WAY => {
+                    let body = match outgoing {
+                        Some(Outgoing::Signal(signal)) => wire::write_signal(&self.name, &signal),
+                        Some(Outgoing::Body(body)) => Some(body),
+                        None => return,
+                    };
+                    let Some(body) = body else { continue };
+                    if self.is_linked() {
                         under_way.push(async move { self.publish(&body).await });
                     } else {
                         dropped("away");
@@ -231,7 +286,7 @@ impl Link {
                 },
                 error = errors.recv() => if let Ok((fault, _)) = error { self.broke(&fault) },
                 _ = connects.recv() => subscribing = Some(Box::pin(self.subscribe())),
-                _ = doubts.tick(), if !self.is_linked.load(Ordering::Acquire) && subscribing.is_none() => {
+                _ = doubts.tick(), if !self.is_linked() && subscribing.is_none() => {
                     subscribing = Some(Box::pin(self.subscribe()));
                 }
                 outcome = async { match &mut subscribing { Some(asked) => asked.await, None => pending().await } } => {
@@ -247,6 +302,13 @@ impl Link {
     async fn subscribe(&self) -> Result<(), Error> {
         let options = Options { timeout: Some(ANSWER_WITHIN), fail_fast: true, ..Options::default() };
         self.subscriber.with_options(&options).subscribe(self.channel.as_str()).await
+    }
+
+    /// A word for the exchange of presence. One that is lost is noticed by its number.
+    fn pass_on(&self, word: Word) {
+        if self.words.try_send(word).is_err() {
+            dropped("presence");
+        }
     }
 
     /// Something failed: until a beat of after this comes back, the link does not count as working.
@@ -272,7 +334,11 @@ impl Link {
             return Ok(());
         }
         match body {
-            Body::Bye => self.know(|pulse, _| pulse.gone(from)),
+            Body::Bye => {
+                self.know(|pulse, _| pulse.gone(from));
+                self.pass_on(Word::Bye(message.from));
+            }
+            Body::Presence(told) => self.pass_on(Word::Told(message.from, told)),
             Body::Beat(_) => self.know(|pulse, now| pulse.heard(from, now)),
             body => {
                 counter!("carillon_fanout_received_total").increment(1);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::presence::Told;
 use crate::seal::Ignored;
 
 /// Rows travel with their hint up to about this size; beyond it, each node reads them from the store.
@@ -44,6 +45,7 @@ pub(crate) enum Body<R> {
         socket: String,
         claim: u64,
     },
+    Presence(Told),
 }
 
 /// What is heard.
@@ -144,7 +146,7 @@ pub(crate) fn signal(body: Body<HeardRow>) -> Result<Option<Signal>, Ignored> {
         Body::Resumed { user, socket, claim } => {
             Signal::Resumed(Arc::new(Resumed { user_id: user, socket_id: socket, claim }))
         }
-        Body::Beat(_) | Body::Bye => return Ok(None),
+        Body::Beat(_) | Body::Bye | Body::Presence(_) => return Ok(None),
     }))
 }
 

@@ -8,6 +8,7 @@ mod fanout;
 mod inbox;
 mod log;
 mod pids;
+mod presence;
 
 pub use ambient::{Clock, MintIds};
 pub use authenticate::{AuthError, Authenticate};
@@ -16,6 +17,7 @@ pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
 pub use pids::Pids;
+pub use presence::{Connected, Connections, LastSeen, Seen};
 
 /// Why a port could not do its step, told apart by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends where it is")]
 
 mod fanout;
+mod presence;
 #[expect(unreachable_pub, dead_code, reason = "it belongs to the harness, which has more use for it")]
 #[path = "../../../../tests/src/redis.rs"]
 mod server;
@@ -10,7 +11,9 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_domain::Presence;
 use carillon_domain::ports::{Fanout, Secret};
+use carillon_domain::testing::contract::presence::GRACE;
 use carillon_fanout_redis::{Redis, RedisUrl, Settings};
 use tokio::task::JoinHandle;
 
@@ -21,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node's link, which ends with it.
 struct Linked {
+    presence: Presence,
     redis: Redis,
     fanout: Arc<dyn Fanout>,
     task: JoinHandle<()>,
@@ -30,9 +34,10 @@ impl Linked {
     /// A link that may not work yet.
     fn new(server: &RedisServer, node: &str, secret: u8) -> Self {
         let url = RedisUrl::parse(&server.url()).unwrap();
-        let (redis, task) =
-            Redis::new(&Settings { url, node_id: node.into(), secret: Secret([secret; 32]) }).unwrap();
-        Self { fanout: redis.fanout(), redis, task: tokio::spawn(task) }
+        let settings = Settings { url, node_id: node.into(), secret: Secret([secret; 32]) };
+        let presence = Presence::new(GRACE);
+        let (redis, task) = Redis::new(&settings, presence.clone()).unwrap();
+        Self { presence, fanout: redis.fanout(), redis, task: tokio::spawn(task) }
     }
 
     /// A link that works.

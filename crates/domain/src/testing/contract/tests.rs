@@ -1,16 +1,20 @@
 //! The memory adapter against the suite, and the suite against an adapter that is wrong.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::Stores;
 use super::fanout::Nodes;
-use crate::ports::{Appended, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::testing::{MemoryLog, block_on};
-use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
+use super::presence as presence_cases;
+use crate::ports::{
+    Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
+};
+use crate::testing::{MemoryLog, MemorySeen, block_on};
+use crate::{Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -32,6 +36,27 @@ fn run_nodes<F: Future<Output = ()>>(case: impl FnOnce(Nodes) -> F) {
 
 crate::fanout_contract!(run_nodes);
 
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    block_on(case(Arc::new(MemorySeen::default())));
+}
+
+crate::seen_contract!(run_seen);
+
+fn run_presence<F: Future<Output = ()>>(case: impl FnOnce(presence_cases::Nodes) -> F) {
+    let here = Presence::new(presence_cases::GRACE);
+    let time = AtomicU64::new(0);
+    block_on(case(presence_cases::Nodes {
+        here,
+        there: None,
+        pass: Box::new(move || {
+            let now = Duration::from_millis(10 * time.fetch_add(1, Ordering::SeqCst));
+            Box::pin(async move { now })
+        }),
+    }));
+}
+
+crate::presence_contract!(run_presence);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -45,6 +70,8 @@ fn no_case_is_forgotten() {
         include_str!("unread.rs"),
         include_str!("walk.rs"),
         include_str!("fanout.rs"),
+        include_str!("seen.rs"),
+        include_str!("presence.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
