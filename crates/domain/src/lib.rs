@@ -39,6 +39,7 @@ mod presence;
 mod principal;
 mod publisher;
 mod reader;
+mod reception;
 mod recovery;
 mod room;
 #[cfg(any(test, feature = "testing"))]
@@ -64,6 +65,7 @@ pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};
+pub use reception::{DoctorState, Reception, UserPage, UserState};
 pub use recovery::{Loss, Pid, Plan, Returning};
 pub use room::{BadRoom, Room};
 pub use time::Timestamp;

@@ -89,8 +89,8 @@ impl<S: Shelf> Exchange<S> {
         }
         if self.linked_since.is_none() {
             self.linked_since = Some(now);
-            // Redis may have forgotten everything, and the others' words were lost.
-            self.is_stale = true;
+            // The answer tells whether Redis has forgotten this node; and the others' words were lost.
+            self.renew_at = now;
             self.look_at = now;
         }
         if self.is_stale {

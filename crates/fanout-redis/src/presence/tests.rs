@@ -27,12 +27,18 @@ struct Sky {
     leases: HashMap<String, (Lease, Duration)>,
     users: HashMap<String, BTreeMap<UserId, Person>>,
     told: Vec<(String, Told)>,
+    /// Nodes that have yet to find their way back to Redis.
+    late: HashMap<String, Duration>,
 }
 
 impl Sky {
     fn is_trouble(&mut self) -> bool {
         let trouble = self.trouble;
         self.dice.as_mut().is_some_and(|dice| dice.random_range(0..100) < trouble)
+    }
+
+    fn is_up(&self, name: &str) -> bool {
+        !self.is_down && self.late.get(name).is_none_or(|until| *until <= self.now)
     }
 
     fn lease(&self, name: &str) -> Option<Lease> {
@@ -60,7 +66,7 @@ impl Cloud {
 
     fn reach(&self) -> Result<MutexGuard<'_, Sky>, ()> {
         let mut sky = self.sky();
-        if sky.is_down || sky.is_trouble() { Err(()) } else { Ok(sky) }
+        if !sky.is_up(&self.name) || sky.is_trouble() { Err(()) } else { Ok(sky) }
     }
 }
 
@@ -68,7 +74,7 @@ impl Shelf for Cloud {
     type Fault = ();
 
     fn is_up(&self) -> bool {
-        !self.sky().is_down
+        self.sky().is_up(&self.name)
     }
 
     async fn write(&self, name: &str, changes: &[Untold], lease: Lease) -> Result<bool, ()> {
@@ -277,7 +283,7 @@ impl World {
             for node in self.nodes.iter_mut().flatten().filter(|node| node.exchange.name != from) {
                 let is_lost = {
                     let mut sky = self.sky.lock().unwrap_or_else(PoisonError::into_inner);
-                    sky.is_down || sky.is_trouble()
+                    !sky.is_up(&from) || !sky.is_up(&node.exchange.name) || sky.is_trouble()
                 };
                 if !is_lost {
                     node.exchange.hear(Word::Told(from.clone(), told.clone()));
@@ -331,6 +337,17 @@ impl World {
         }
     }
 
+    /// Redis is there again; one node after the other notices.
+    fn come_back(&mut self) {
+        let names: Vec<_> = self.nodes.iter().flatten().map(|node| node.exchange.name.clone()).collect();
+        for name in names {
+            let until = self.now + Duration::from_millis(self.dice.random_range(0..8_000));
+            self.sky().late.insert(name, until);
+        }
+        self.sky().is_down = false;
+        self.run(8, 2);
+    }
+
     /// Something happens while users come and go; 25 s later every node knows what is.
     fn round(&mut self) {
         self.run(10, 2);
@@ -356,15 +373,15 @@ impl World {
                 }
                 let dice = self.sky().dice.take();
                 *self.sky() = Sky { is_down: true, now: self.now, dice, ..Sky::default() };
-                self.excused = self.now + Duration::from_secs(10);
+                self.excused = self.now + Duration::from_secs(20);
                 self.run(2, 2);
-                self.sky().is_down = false;
+                self.come_back();
             }
             "Redis away" => {
                 self.sky().is_down = true;
-                self.excused = self.now + Duration::from_secs(18);
+                self.excused = self.now + Duration::from_secs(28);
                 self.run(10, 2);
-                self.sky().is_down = false;
+                self.come_back();
             }
             _ => {}
         }
