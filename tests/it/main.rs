@@ -6,6 +6,7 @@
 mod arrows;
 mod auth;
 mod clients;
+mod cluster_presence;
 mod conformance;
 mod durability;
 mod fuzz;
@@ -18,6 +19,7 @@ mod metrics;
 mod origins;
 mod parsers;
 mod postgres;
+mod presence;
 mod readme;
 mod recovery;
 mod refusals;

@@ -28,13 +28,57 @@ impl RedisServer {
     #[must_use]
     pub fn start() -> Self {
         for _ in 0..8 {
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-            let port = port.unwrap_or_else(|fault| panic!("no free port: {fault}")).port();
-            if let Some(server) = launch(port) {
+            if let Some(server) = launch(free_port(), &[]) {
                 return server;
             }
         }
         panic!("no Redis would start")
+    }
+
+    /// Starts three servers that are one Cluster, without replicas.
+    ///
+    /// # Panics
+    /// When they do not become one.
+    #[must_use]
+    pub fn cluster() -> [Self; 3] {
+        let servers = [(); 3].map(|()| {
+            loop {
+                let (port, bus) = (free_port(), free_port().to_string());
+                let file = format!("carillon-test-nodes-{port}.conf");
+                let more =
+                    ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-config-file", &file];
+                if let Some(server) = launch(port, &more) {
+                    break server;
+                }
+            }
+        });
+        let last = 16_383;
+        for (n, server) in servers.iter().enumerate() {
+            let (from, to) = (n * 5_462, last.min(n * 5_462 + 5_461));
+            let (from, to) = (from.to_string(), to.to_string());
+            server.command(&[b"CLUSTER", b"ADDSLOTSRANGE", from.as_bytes(), to.as_bytes()]);
+            let (port, bus) = (servers[0].port.to_string(), servers[0].bus().to_string());
+            if n > 0 {
+                server.command(&[b"CLUSTER", b"MEET", b"127.0.0.1", port.as_bytes(), bus.as_bytes()]);
+            }
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let is_one = |server: &Self| {
+            let info = server.command(&[b"CLUSTER", b"INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        };
+        while !servers.iter().all(is_one) {
+            assert!(Instant::now() < deadline, "no Cluster");
+            sleep(Duration::from_millis(20));
+        }
+        servers
+    }
+
+    /// The port on which a Cluster's nodes speak to each other.
+    fn bus(&self) -> u16 {
+        let setting = self.command(&[b"CONFIG", b"GET", b"cluster-port"]);
+        let port = setting.lines().last().and_then(|port| port.parse().ok());
+        port.unwrap_or_else(|| panic!("no bus: {setting}"))
     }
 
     /// Where it is: `redis://127.0.0.1:PORT`.
@@ -61,7 +105,7 @@ impl RedisServer {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill9();
-        *self = launch(self.port).unwrap_or_else(|| panic!("Redis does not start again"));
+        *self = launch(self.port, &[]).unwrap_or_else(|| panic!("Redis does not start again"));
     }
 
     /// Stops it in the middle of whatever it does; connections stay open.
@@ -106,14 +150,23 @@ impl RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill9();
+        let nodes = std::env::temp_dir().join(format!("carillon-test-nodes-{}.conf", self.port));
+        drop(std::fs::remove_file(nodes));
     }
 }
 
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    free.unwrap_or_else(|fault| panic!("no free port: {fault}")).port()
+}
+
 /// A server on this port that answers; `None` when it does not start, as when another one has the port.
-fn launch(port: u16) -> Option<RedisServer> {
+fn launch(port: u16, more: &[&str]) -> Option<RedisServer> {
     let program = std::env::var_os("CARILLON_TEST_REDIS").unwrap_or_else(|| OsString::from("redis-server"));
     let child = Command::new(&program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(more)
+        .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()

@@ -14,12 +14,12 @@ use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Secret, Trim};
-use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
+use carillon_domain::{Admission, AppendLimits, Presence, Publisher, Reader, Reception};
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::Settings;
@@ -42,7 +42,8 @@ pub(crate) struct Node {
     server: Server,
     gateway: Arc<carillon_gateway::Server<Gateway>>,
     publisher: Arc<Publisher>,
-    redis: Option<Redis>,
+    /// The way to the other nodes, if there may be any, and the task that keeps it open.
+    redis: Option<(Redis, JoinHandle<()>)>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
@@ -52,7 +53,7 @@ impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let (backend, redis) = backend(settings).await?;
-        let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
+        let Backend { admission, reader, log, fanout, reception, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) = Publisher::new(
@@ -68,6 +69,8 @@ impl Node {
             reader,
             admission,
             log: Arc::clone(&log),
+            reception,
+            connections: gateway.sockets(),
             fanout,
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
@@ -108,6 +111,7 @@ impl Node {
             ended = &mut server => return Ok(ended??),
             // A node that accepts and does not deliver, or keeps nothing, is worse than one that is started again.
             ended = &mut self.feed => anyhow::bail!("the log is no longer followed: {ended:?}"),
+            ended = task(&mut self.redis) => anyhow::bail!("the other nodes are no longer heard: {ended:?}"),
             ended = &mut self.appender => anyhow::bail!("nothing can be kept any more: {ended:?}"),
             _ = term.recv() => {}
             _ = int.recv() => {}
@@ -119,7 +123,8 @@ impl Node {
             handle.stop(true).await;
             self.publisher.close();
             let ended = self.appender.await;
-            if let Some(redis) = &self.redis {
+            self.gateway.note_last_seen().await;
+            if let Some((redis, _)) = &self.redis {
                 redis.close().await;
             }
             ended
@@ -143,18 +148,20 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
 }
 
 /// The domain over its adapters, and the way to the other nodes if there may be any.
-async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Redis>)> {
-    let (log, inbox) = Store::open(settings).await?.ports();
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<(Redis, JoinHandle<()>)>)> {
+    let (log, inbox, last_seen) = Store::open(settings).await?.ports();
+    let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let jwt = settings.jwt().context("no source of keys is set")?;
     let secret = log.secret().await.context("the log's secret")?;
-    let redis = redis(settings, &secret)?;
+    let redis = redis(settings, &secret, &presence)?;
     let fanout: Arc<dyn Fanout> =
-        redis.as_ref().map_or_else(|| Arc::new(Loopback::new()) as _, Redis::fanout);
+        redis.as_ref().map_or_else(|| Arc::new(Loopback::new()) as _, |(redis, _)| redis.fanout());
     let backend = Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
+        reception: Reception::new(presence, last_seen),
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
@@ -163,13 +170,24 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Redis>)
 }
 
 /// The way to the other nodes, at work.
-fn redis(settings: &Settings, secret: &Secret) -> anyhow::Result<Option<Redis>> {
+fn redis(
+    settings: &Settings,
+    secret: &Secret,
+    presence: &Presence,
+) -> anyhow::Result<Option<(Redis, JoinHandle<()>)>> {
     let Some(url) = settings.redis.clone() else { return Ok(None) };
     let link =
         carillon_fanout_redis::Settings { url, node_id: settings.node_id.clone(), secret: secret.clone() };
-    let (redis, task) = Redis::new(&link).context("REDIS_URL")?;
-    tokio::spawn(task);
-    Ok(Some(redis))
+    let (redis, task) = Redis::new(&link, presence.clone()).context("REDIS_URL")?;
+    Ok(Some((redis, tokio::spawn(task))))
+}
+
+/// Waits for the end of the task; for ever, if there is none.
+async fn task(redis: &mut Option<(Redis, JoinHandle<()>)>) -> Result<(), JoinError> {
+    match redis {
+        Some((_, task)) => task.await,
+        None => std::future::pending().await,
+    }
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Inbox, Log, PortError};
+use carillon_domain::ports::{Inbox, LastSeen, Log, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
@@ -43,10 +43,10 @@ impl Store {
     }
 
     /// Its ports.
-    pub(crate) fn ports(self) -> (Arc<dyn Log>, Arc<dyn Inbox>) {
+    pub(crate) fn ports(self) -> (Arc<dyn Log>, Arc<dyn Inbox>, Arc<dyn LastSeen>) {
         match self {
-            Self::Sqlite(store) => (Arc::new(store.clone()), Arc::new(store)),
-            Self::Postgres(store) => (Arc::new(store.clone()), Arc::new(store)),
+            Self::Sqlite(store) => (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store)),
+            Self::Postgres(store) => (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store)),
         }
     }
 

@@ -186,10 +186,8 @@ mod tests {
     fn a_doctor_is_answered_for_by_the_id_that_was_asked() {
         let ids = ["pa", "b", "nobody", "a", "pb"].map(user);
         let states = block_on(reception().doctors(&ids)).unwrap();
-        let told: Vec<_> = states
-            .iter()
-            .map(|state| (state.doctor_id.as_str(), state.online, state.last_seen))
-            .collect();
+        let told: Vec<_> =
+            states.iter().map(|state| (state.doctor_id.as_str(), state.online, state.last_seen)).collect();
         let expected = [
             ("pa", true, None),
             ("b", false, Some(instant(2))),
@@ -206,7 +204,9 @@ mod tests {
         let page = |online, after: Option<&str>, limit| {
             let page = block_on(reception.users(online, None, after.map(user).as_ref(), limit)).unwrap();
             let ids: Vec<_> = page.users.iter().map(|user| user.user_id.to_string()).collect();
-            assert!(page.users.iter().all(|user| user.online == online && user.last_seen.is_none() == online));
+            assert!(
+                page.users.iter().all(|user| user.online == online && user.last_seen.is_none() == online)
+            );
             (ids.join(" "), page.next.map(|next| next.to_string()))
         };
         assert_eq!(page(true, None, 9), ("a".into(), None));

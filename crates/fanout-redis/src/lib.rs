@@ -1,5 +1,5 @@
 //! Carillon's word from node to node, over Redis: hints that the log has grown, what a user marked, whose session was
-//! resumed where. All of it is quick and none of it needed: the log is the truth, and Redis holds nothing that the nodes
+//! resumed where, who is on which node. All of it is quick and none of it needed: the log is the truth, and Redis holds nothing that the nodes
 //! could not tell again.
 //!
 //! Of this workspace it uses `domain` alone. [`Redis`] is a node's way to the others; [`Redis::fanout`] is its
@@ -12,6 +12,9 @@
 //! | name | what | written | gone |
 //! | --- | --- | --- | --- |
 //! | `carillon:{NS}:signals` | channel of all nodes' words ([`wire`], sealed) | at each commit, mark and resumption; a beat each 250 ms a node | – |
+//! | `carillon:{NS}:nodes` | set of the processes that have a shelf | with each lease | by whoever sees that a lease is gone |
+//! | `carillon:{NS}:lease:{process}` | number of what it last told, and its connections | each 5 s, and with each change | after 15 s |
+//! | `carillon:{NS}:users:{process}:{00‥3f}` | hashes of its users to role, e-mail address and profile | when a user comes to it or leaves it | with its lease |
 //!
 //! ```text
 //!   publish ─▶ this node's subscribers, at once (Loopback)

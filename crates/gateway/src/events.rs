@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use carillon_domain::{Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader};
+use carillon_domain::{
+    DoctorState, Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader, UserId,
+};
 use carillon_protocol::socket::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::attendance::{Attendance, MOST_WATCHED};
 
 /// The one argument of an acknowledgement: `{ok:true, …}` or `{ok:false, error:{code, message}}`.
 #[derive(Serialize)]
@@ -20,6 +24,8 @@ pub(crate) struct Answer {
 enum Body {
     Listed { items: Vec<InboxItem>, page: Next, unread: u32 },
     Marked { unread: u32 },
+    Watching { doctors: Vec<DoctorState> },
+    Unwatched {},
     Refused { error: Refused },
 }
 
@@ -83,6 +89,33 @@ pub(crate) async fn answer(
         _ => return Answer::refused("unknown_event", "no such event"),
     };
     outcome.map_or_else(|fault| read_error(&fault), Answer::good)
+}
+
+/// The events by which a socket watches doctors, and no longer.
+pub(crate) const WATCH: &str = "presence:watch";
+pub(crate) const UNWATCH: &str = "presence:unwatch";
+
+/// Begins or ends watching doctors. Whoever begins is told how things stand, and from then on what changes.
+pub(crate) async fn watch(attendance: &Attendance, socket_id: &str, name: &str, args: &Args) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Doctors {
+        doctor_ids: Vec<UserId>,
+    }
+    let Ok(Doctors { doctor_ids: ids }) = args.get(0) else {
+        return Answer::refused("bad_request", "the argument is {doctorIds: [ids]}");
+    };
+    let is_over = name == UNWATCH;
+    if attendance.watch(socket_id, &ids, is_over).is_err() {
+        return Answer::refused("bad_request", format!("a socket may watch {MOST_WATCHED} doctors"));
+    }
+    if is_over {
+        return Answer::good(Body::Unwatched {});
+    }
+    match attendance.reception().doctors(&ids).await {
+        Ok(doctors) => Answer::good(Body::Watching { doctors }),
+        Err(fault) => read_error(&ReadError::Store(fault)),
+    }
 }
 
 /// A listing may be asked for without an argument.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Fanout, Log, Pids, PortError};
-use carillon_domain::{Admission, Follower, Head, Position, Reader, Row};
+use carillon_domain::ports::{Clock, Connections, Fanout, Log, Pids, PortError};
+use carillon_domain::{Admission, Follower, Head, Position, Reader, Reception, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::application::{Application, Handshake};
+use crate::attendance::Attendance;
 use crate::feed::Feed;
 use crate::hub::Hub;
 use crate::recent;
@@ -53,6 +54,8 @@ pub struct Backend {
     pub log: Arc<dyn Log>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
+    /// Who is here.
+    pub reception: Reception,
     /// How sessions travel with their clients.
     pub pids: Arc<dyn Pids>,
     /// The time of day.
@@ -67,14 +70,15 @@ pub struct Gateway {
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) fanout: Arc<dyn Fanout>,
+    pub(crate) attendance: Arc<Attendance>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
     store_turns: Semaphore,
 }
 
 impl Gateway {
-    /// A server whose gateway stands at the log's head, and the task that carries the log to it, which must run for as
-    /// long as the server does.
+    /// A server whose gateway stands at the log's head, and the task that carries the log to it and news of who is here,
+    /// which must run for as long as the server does.
     ///
     /// # Errors
     /// The log's head, or the rows before it, cannot be read.
@@ -87,6 +91,8 @@ impl Gateway {
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let server = settings.server.clone();
+        let attendance = Attendance::new(backend.reception, Arc::clone(&backend.clock));
+        let news = Arc::clone(&attendance).run(Arc::clone(&hub));
         let gateway = Self {
             settings,
             hub,
@@ -94,11 +100,31 @@ impl Gateway {
             reader: backend.reader,
             log: backend.log,
             fanout: Arc::clone(&backend.fanout),
+            attendance,
             pids: backend.pids,
             wall_clock: backend.clock,
             store_turns: Semaphore::new(STORE_TURNS),
         };
-        Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))
+        let task = async {
+            tokio::select! {
+                () = feed.run(backend.fanout) => {}
+                () = news => {}
+            }
+        };
+        Ok((Server::new(server, Arc::new(gateway)), task))
+    }
+}
+
+impl Server<Gateway> {
+    /// The sockets of this node, for whoever may ask.
+    #[must_use]
+    pub fn sockets(&self) -> Arc<dyn Connections> {
+        Arc::clone(&self.application.attendance) as _
+    }
+
+    /// After the drain: notes when those who have left were last here.
+    pub async fn note_last_seen(&self) {
+        self.application.attendance.close().await;
     }
 }
 

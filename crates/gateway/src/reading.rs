@@ -93,6 +93,10 @@ impl Reading {
         self.start
     }
 
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     pub(crate) fn socket_id(&self) -> &str {
         self.mailbox.socket_id()
     }

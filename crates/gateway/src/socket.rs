@@ -21,6 +21,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
+use crate::attendance::Visit;
 use crate::drive::{POLICY, RESTARTING};
 use crate::events::{self, Answer};
 use crate::frames::NAMESPACE;
@@ -44,6 +45,8 @@ pub struct Socket {
     header_token: Option<String>,
     /// Once it was let in.
     reading: Option<Reading>,
+    /// As long as it is there.
+    visit: Option<Visit>,
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
     limiter: Limiter,
@@ -74,6 +77,7 @@ impl Socket {
             gateway,
             header_token,
             reading: None,
+            visit: None,
             work: VecDeque::new(),
             limiter,
             has_asked: false,
@@ -103,6 +107,9 @@ impl Peer for Socket {
             Event::Disconnected { reason, .. } => {
                 tracing::debug!(%reason, "socket disconnected");
                 self.reading = None;
+                if let Some(mut visit) = self.visit.take() {
+                    visit.end_by(reason.as_str());
+                }
             }
         }
     }
@@ -212,11 +219,12 @@ impl Socket {
                 self.gateway.pids.seal(&Pid { socket_id, who, start, held, issued_at })
             }
         };
+        self.visit = Some(self.gateway.attendance.enter(principal, reading.mailbox()));
         self.reading = Some(reading);
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
-            self.reading = None;
+            (self.reading, self.visit) = (None, None);
         }
     }
 
@@ -241,8 +249,13 @@ impl Socket {
         self.strikes = 0;
         let (reader, who) = (self.gateway.reader.clone(), Arc::clone(reading.who()));
         let (socket_id, name) = (reading.socket_id().to_owned(), name.to_string());
+        let attendance = Arc::clone(&self.gateway.attendance);
         self.work.push_back(Box::pin(async move {
-            Done::Answered(ack, events::answer(reader, who, socket_id, name, args).await)
+            let answer = match name.as_str() {
+                events::WATCH | events::UNWATCH => events::watch(&attendance, &socket_id, &name, &args).await,
+                _ => events::answer(reader, who, socket_id, name, args).await,
+            };
+            Done::Answered(ack, answer)
         }));
     }
 }

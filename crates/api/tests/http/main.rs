@@ -6,6 +6,7 @@ mod credentials;
 mod desk;
 mod health;
 mod inbox;
+mod presence;
 mod publish;
 mod shape;
 mod stream;

@@ -4,7 +4,7 @@
 
 mod fanout;
 mod presence;
-#[expect(unreachable_pub, dead_code, reason = "it belongs to the harness, which has more use for it")]
+#[expect(unreachable_pub, reason = "it belongs to the harness, whose names are for all")]
 #[path = "../../../../tests/src/redis.rs"]
 mod server;
 
@@ -33,7 +33,11 @@ struct Linked {
 impl Linked {
     /// A link that may not work yet.
     fn new(server: &RedisServer, node: &str, secret: u8) -> Self {
-        let url = RedisUrl::parse(&server.url()).unwrap();
+        Self::at(&server.url(), node, secret)
+    }
+
+    fn at(url: &str, node: &str, secret: u8) -> Self {
+        let url = RedisUrl::parse(url).unwrap();
         let settings = Settings { url, node_id: node.into(), secret: Secret([secret; 32]) };
         let presence = Presence::new(GRACE);
         let (redis, task) = Redis::new(&settings, presence.clone()).unwrap();

@@ -121,3 +121,26 @@ fn who_goes_politely_is_gone_at_once() {
         assert_eq!(server.command(&[b"KEYS", b"*n2*"]), "*0\r\n");
     });
 }
+
+#[test]
+fn a_cluster_is_one_redis() {
+    test(async {
+        let servers = RedisServer::cluster();
+        let others: Vec<String> =
+            servers[1..].iter().map(|server| format!("node=127.0.0.1:{}", server.port())).collect();
+        let url = format!("redis-cluster://127.0.0.1:{}?{}", servers[0].port(), others.join("&"));
+        let (here, there) = (Linked::at(&url, "n1", 1), Linked::at(&url, "n2", 1));
+        here.until(true).await;
+        there.until(true).await;
+        join(&here.presence, 0..1_000);
+        until(&there.presence, 1_000).await;
+        for n in 0..1_000 {
+            here.presence.roster().left(&user(n), "transport close");
+        }
+        until(&there.presence, 0).await;
+        // The master that our channel hashes to is killed, and with it the Cluster: the nodes know.
+        drop(servers);
+        here.until(false).await;
+        assert!(!here.redis.is_up());
+    });
+}
