@@ -3,6 +3,7 @@
 
 mod bounds;
 mod databases;
+mod encryption;
 mod faults;
 mod nodes;
 mod trimming;
