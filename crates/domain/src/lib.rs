@@ -27,6 +27,7 @@
 mod admission;
 mod draft;
 mod event;
+mod explain;
 mod fault;
 mod follower;
 mod id;
@@ -37,6 +38,7 @@ pub mod ports;
 mod principal;
 mod publisher;
 mod reader;
+mod recovery;
 mod room;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -48,6 +50,7 @@ pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
 };
+pub use explain::{Explained, Readers, Trace};
 pub use fault::{Fault, Faults};
 pub use follower::{Follower, Step};
 pub use id::{BadId, EventId, NotificationId, UserId};
@@ -59,5 +62,6 @@ pub use notification::{Data, Kind, Notification, Priority};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};
+pub use recovery::{Loss, Pid, Plan, Returning};
 pub use room::{BadRoom, Room};
 pub use time::Timestamp;
