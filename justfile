@@ -50,6 +50,14 @@ bench *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- bench {{ args }}
 
+# Measure what the log takes on PostgreSQL beside one INSERT a transaction, on this disk and on one 2 ms slower
+bench-append:
+    cargo build --release --package carillon-store-postgres --example append_rate
+    mkdir -p target/slow-fsync
+    cc -O2 -shared -fPIC -o target/slow-fsync/slow.so tests/load/slow-fsync.c -ldl
+    echo "native fsync"; DURABLE=1 tests/with-servers target/release/examples/append_rate
+    echo "fsync + 2 ms"; DURABLE=1 PRELOAD=target/slow-fsync/slow.so tests/with-servers target/release/examples/append_rate
+
 # Measure how long clients that come back wait for what they missed
 bench-resume *args:
     cargo build --release --package carillon --package carillon-load

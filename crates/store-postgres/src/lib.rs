@@ -32,6 +32,7 @@ mod rows;
 mod schema;
 mod settings;
 mod statement;
+mod tls;
 mod unread;
 
 pub use error::OpenError;
