@@ -14,15 +14,17 @@ use crate::settings::Settings;
 use crate::statement::Statement;
 
 /// In their order: the version, and what it does.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
+    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/up.sql")),
+];
 
 /// What takes each back.
 #[cfg(test)]
-pub(crate) const DOWN: [(&str, &str); 1] = [(
-    "20261123000000",
-    include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
-)];
+pub(crate) const DOWN: [(&str, &str); 2] = [
+    ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql")),
+    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/down.sql")),
+];
 
 /// Their versions, in their order.
 #[cfg(test)]
