@@ -17,12 +17,12 @@ use crate::statement::Statement;
 const MIGRATIONS: [(&str, &str); 1] =
     [("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql"))];
 
-/// What takes each back.
+/// What takes each back, in the same order.
 #[cfg(test)]
-pub(crate) const DOWN: [(&str, &str); 1] = [(
-    "20261123000000",
+pub(crate) const DOWN: [&str; 2] = [
     include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
-)];
+    include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/down.sql"),
+];
 
 /// Their versions, in their order.
 #[cfg(test)]
