@@ -21,6 +21,7 @@
 mod append;
 mod connect;
 mod error;
+mod explain;
 mod inbox;
 mod listing;
 mod log;
