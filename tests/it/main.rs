@@ -21,6 +21,7 @@ mod postgres;
 mod readme;
 mod recovery;
 mod refusals;
+mod resuming;
 mod routing;
 mod slow_reader;
 mod stream;
