@@ -8,6 +8,7 @@ mod auth;
 mod clients;
 mod conformance;
 mod durability;
+mod faults;
 mod fuzz;
 mod history;
 mod idempotency;
