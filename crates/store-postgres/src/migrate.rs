@@ -11,7 +11,7 @@ use crate::connect::{connect, setup};
 use crate::error::{ConnectError, OpenError, StepError};
 use crate::pool::Patience;
 use crate::settings::Settings;
-use crate::statement::Statement;
+use crate::statement::{Statement, done};
 
 /// In their order: the version, and what it does.
 const MIGRATIONS: [(&str, &str); 1] =
@@ -79,7 +79,7 @@ async fn run(connection: &mut AsyncPgConnection) -> Result<Result<Vec<String>, S
 async fn settle(connection: &mut AsyncPgConnection) -> Result<(), StepError> {
     const SETTLE: &str = "SELECT is_known, is_renewed FROM carillon.settle()";
     let (is_known, is_renewed): (bool, bool) =
-        Statement::<(Bool, Bool)>::new(SETTLE).get_result(connection).await?;
+        done(Statement::<(Bool, Bool)>::new(SETTLE).load(connection).await?)?;
     if !is_known {
         tracing::debug!("the server does not tell its identity: another server is not known by it");
     }
