@@ -43,11 +43,19 @@ pub(crate) enum Command {
     /// Run the gateway with embedded defaults, demo users and a simulated clinic that publishes every few seconds
     Demo,
     /// Bring the database up to this version and exit
-    Migrate,
+    Migrate(MigrateArgs),
     /// Sign a token with JWT_SECRET and print it
     Token(TokenArgs),
     /// Print the effective settings as TOML, secrets redacted
     Config,
+}
+
+/// What to do beside migrating.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct MigrateArgs {
+    /// Begin a new life of the log: to be done after restoring a backup, so that every client reloads its inbox
+    #[arg(long)]
+    pub(crate) new_epoch: bool,
 }
 
 /// Whom a token is to speak for.
@@ -110,7 +118,7 @@ mod tests {
     fn serve_is_what_nothing_means_and_config_goes_anywhere() {
         assert!(matches!(parse("carillon").unwrap().asked(), Command::Serve));
         let cli = parse("carillon migrate --config a.toml").unwrap();
-        assert!(matches!(cli.asked(), Command::Migrate));
+        assert!(matches!(cli.asked(), Command::Migrate(MigrateArgs { new_epoch: false })));
         assert_eq!(cli.config, Some("a.toml".into()));
     }
 

@@ -46,9 +46,15 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             telemetry::start(settings.log_format, &settings.rust_log)?;
             actix_web::rt::System::new().block_on(demo::run(settings))
         }
-        Command::Migrate => {
+        Command::Migrate(args) => {
             let settings = load(Tokens::Optional)?;
-            actix_web::rt::System::new().block_on(serve::open(&settings)).map(drop)
+            actix_web::rt::System::new().block_on(async {
+                let store = serve::open(&settings).await?;
+                if args.new_epoch {
+                    store.renew_epoch().await.context("the epoch could not be renewed")?;
+                }
+                Ok(())
+            })
         }
         Command::Token(args) => print(&token(args, &load(Tokens::Optional)?)?),
         Command::Config => print(load(Tokens::Optional)?.to_toml()?.trim_end()),

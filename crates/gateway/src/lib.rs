@@ -25,6 +25,8 @@ mod limiter;
 mod listen;
 mod mailbox;
 mod origin;
+mod recent;
+mod recovery;
 mod server;
 mod socket;
 mod transport;

@@ -30,6 +30,8 @@ mod unread;
 pub use error::OpenError;
 pub use settings::{BadUrl, Settings};
 
+use carillon_domain::Epoch;
+use carillon_domain::ports::PortError;
 use pool::Pool;
 
 /// An open database. Clones share it; the file is closed with the last.
@@ -61,6 +63,15 @@ impl SqliteStore {
     /// See [`OpenError`].
     pub async fn migrate(settings: Settings) -> Result<Vec<String>, OpenError> {
         pool::blocking(move || migrate::open_and_migrate(&settings)).await.map(|(_, applied)| applied)
+    }
+
+    /// Begins a new life of the log. To be done once a backup has been restored: what clients have seen since it was
+    /// taken is not in this log, and its positions will be handed out again.
+    ///
+    /// # Errors
+    /// As all ports.
+    pub async fn renew_epoch(&self) -> Result<Epoch, PortError> {
+        self.writer.run("log", log::renew_epoch).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carillon_domain::ports::{Appended, Log, Outcome, PortError, Publish, Stored, Trim};
+use carillon_domain::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use carillon_domain::{
     Entitlement, Epoch, EventId, Head, IdempotencyKey, NotificationId, Page, Position, Row, Timestamp,
 };
@@ -47,6 +47,22 @@ impl Log for SqliteStore {
         self.readers.run(PORT, move |connection| connection.transaction(step)).await
     }
 
+    async fn missed(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Missed, PortError> {
+        let rooms = rooms.to_vec();
+        let step = move |c: &mut SqliteConnection| missed(c, &rooms, after, most, now);
+        self.readers.run(PORT, move |connection| connection.transaction(step)).await
+    }
+
+    async fn secret(&self) -> Result<Secret, PortError> {
+        self.readers.run(PORT, secret).await
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.writer
             .run(PORT, move |connection| connection.immediate_transaction(|c| delete_old(c, trim)))
@@ -62,6 +78,14 @@ pub(crate) fn head(connection: &mut SqliteConnection) -> Result<Head, StepError>
         epoch: Epoch::new(epoch.cast_unsigned()),
         position: position(at, "log_head", 1)?,
         trimmed: position(trimmed, "log_head", 1)?,
+    })
+}
+
+pub(crate) fn renew_epoch(connection: &mut SqliteConnection) -> Result<Epoch, StepError> {
+    connection.immediate_transaction(|connection| {
+        diesel::sql_query("UPDATE log_head SET epoch = random() & 9223372036854775807")
+            .execute(connection)?;
+        Ok(head(connection)?.epoch)
     })
 }
 
@@ -205,6 +229,36 @@ fn replay(
         }
     }
     page(head, missed, after, end, limit)
+}
+
+fn missed(
+    connection: &mut SqliteConnection,
+    rooms: &[Entitlement],
+    after: Position,
+    most: u32,
+    now: Timestamp,
+) -> Result<Missed, StepError> {
+    use notifications as n;
+    let head = head(connection)?;
+    let mut rows = 0;
+    for Entitlement { room, since } in rooms {
+        // Bounded, and answered by the index alone.
+        let of_room: Vec<i64> = n::table
+            .filter(n::room.eq(room.as_str()))
+            .filter(n::position.gt(after.max(*since).as_i64()))
+            .filter(n::expires_at.is_null().or(n::expires_at.gt(now.as_millis())))
+            .limit((most - rows).into())
+            .select(n::position)
+            .load(connection)?;
+        rows += u32::try_from(of_room.len()).unwrap_or(most);
+    }
+    Ok(Missed { head, rows })
+}
+
+fn secret(connection: &mut SqliteConnection) -> Result<Secret, StepError> {
+    let secret: Vec<u8> = log_head::table.select(log_head::secret).first(connection)?;
+    let corrupt = |_| StepError::Corrupt { table: "log_head", row: "1".to_owned() };
+    secret.try_into().map(Secret).map_err(corrupt)
 }
 
 /// The page of these records, of which there are no more up to `end` unless the limit cut them.

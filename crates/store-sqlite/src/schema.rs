@@ -8,6 +8,7 @@ table! {
         epoch -> BigInt,
         position -> BigInt,
         trimmed -> BigInt,
+        secret -> Binary,
     }
 }
 

@@ -92,7 +92,7 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        assert_eq!(migrate(), ["20261122000000"]);
+        assert_eq!(migrate(), ["20261122000000", "20261123000000"]);
         assert!(migrate().is_empty());
     }
 
@@ -110,11 +110,28 @@ mod files {
     }
 
     #[test]
+    fn a_new_epoch_leaves_all_else_as_it_was() {
+        let (_directory, path) = place();
+        block_on(async {
+            let store = open(&path).await;
+            store.append(&[Drafts::new().publish(&["all"])]).await.unwrap();
+            let (head, secret) = (store.head().await.unwrap(), store.secret().await.unwrap());
+            let epoch = store.renew_epoch().await.unwrap();
+            assert_ne!(epoch, head.epoch);
+            assert_eq!(store.head().await.unwrap(), carillon_domain::Head { epoch, ..head });
+            assert_eq!(store.secret().await.unwrap(), secret);
+        });
+    }
+
+    #[test]
     fn the_schema_can_be_taken_back() {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
-        let down = include_str!("../../../migrations/sqlite/2026-11-22-000000_log_and_inbox/down.sql");
-        raw(&path).batch_execute(down).unwrap();
+        let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-000000_log_secret/down.sql"),
+            include_str!("../../../migrations/sqlite/2026-11-22-000000_log_and_inbox/down.sql"),
+        ];
+        raw(&path).batch_execute(&down.concat()).unwrap();
     }
 }
 

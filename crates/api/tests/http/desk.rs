@@ -11,7 +11,8 @@ use actix_web::{App, rt};
 use async_trait::async_trait;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, PortError, Publish, Trim,
+    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, Missed, PortError, Publish,
+    Secret, Trim,
 };
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
@@ -218,6 +219,20 @@ impl Log for Moody<MemoryLog> {
         now: Timestamp,
     ) -> Result<Page, PortError> {
         self.inner.replay(rooms, after, up_to, limit, now).await
+    }
+
+    async fn missed(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Missed, PortError> {
+        self.inner.missed(rooms, after, most, now).await
+    }
+
+    async fn secret(&self) -> Result<Secret, PortError> {
+        self.inner.secret().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -53,6 +53,26 @@ pub trait Log: Send + Sync {
         now: Timestamp,
     ) -> Result<Page, PortError>;
 
+    /// How many rows [`Log::replay`] would give from a place to the head, counted no further than `most`: what decides
+    /// whether a replay is worth its while, without holding it.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn missed(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Missed, PortError>;
+
+    /// A random number that this log was given when it was made: what the nodes over one log share without being
+    /// told. A new epoch leaves it as it is.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn secret(&self) -> Result<Secret, PortError>;
+
     /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call; [`Head::trimmed`] moves up with the rows.
     /// Returns whether there is more to delete.
     ///
@@ -105,6 +125,25 @@ pub struct Stored {
     pub event_id: EventId,
     /// Its notifications and their rooms, in the order of the rooms.
     pub notifications: Vec<(NotificationId, Room)>,
+}
+
+/// How much a connection missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// The head, read in the same step: what lies at or below [`Head::trimmed`] may not be counted.
+    pub head: Head,
+    /// How many rows, at most as many as were asked for.
+    pub rows: u32,
+}
+
+/// 32 random bytes. They are never shown, not even by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 /// What to delete.

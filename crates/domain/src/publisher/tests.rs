@@ -5,7 +5,7 @@ use futures_util::future::{join, join_all};
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::*;
-use crate::ports::{Appended, Loopback, Trim};
+use crate::ports::{Appended, Loopback, Missed, Secret, Trim};
 use crate::testing::{CountingIds, Drafts, FixedClock, MemoryLog, block_on};
 use crate::{Entitlement, Head, Page, Position, Timestamp};
 
@@ -50,6 +50,20 @@ impl Log for Flaky {
         now: Timestamp,
     ) -> Result<Page, PortError> {
         self.inner.replay(rooms, after, up_to, limit, now).await
+    }
+
+    async fn missed(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Missed, PortError> {
+        self.inner.missed(rooms, after, most, now).await
+    }
+
+    async fn secret(&self) -> Result<Secret, PortError> {
+        self.inner.secret().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

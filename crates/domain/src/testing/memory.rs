@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::MemoryInbox;
-use crate::ports::{Appended, Log, Outcome, PortError, Publish, Stored, Trim};
+use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::{Entitlement, Epoch, EventId, Head, Page, Position, Room, Row, Timestamp, UserId};
 
 /// A log in memory. Clones share its rows.
@@ -21,6 +21,8 @@ pub(super) type Shared = Arc<Mutex<State>>;
 #[derive(Debug, Clone)]
 pub(super) struct State {
     head: Head,
+    /// The epoch it was made with.
+    first_epoch: Epoch,
     rows: BTreeMap<Position, Arc<Row>>,
     keys: HashMap<(String, String), UsedKey>,
     /// Since when a user has a room.
@@ -48,7 +50,7 @@ impl MemoryLog {
     pub fn with_epoch(epoch: Epoch) -> Self {
         let head = Head { epoch, position: Position::START, trimmed: Position::START };
         let (rows, keys, entered, read) = Default::default();
-        Self { state: Arc::new(Mutex::new(State { head, rows, keys, entered, read })) }
+        Self { state: Arc::new(Mutex::new(State { head, first_epoch: epoch, rows, keys, entered, read })) }
     }
 
     /// The inboxes over this log.
@@ -99,12 +101,27 @@ impl Log for MemoryLog {
         now: Timestamp,
     ) -> Result<Page, PortError> {
         let state = lock(&self.state);
-        let entitled = |row: &&Arc<Row>| rooms.iter().any(|e| e.room == row.room && e.since < row.position);
-        let missed = state
-            .after(after)
-            .filter(|row| row.position <= up_to && !row.notification.is_expired(now))
-            .filter(entitled);
+        let missed = state.missed(rooms, after, now).filter(|row| row.position <= up_to);
         Ok(state.page(missed, after, up_to.min(state.head.position), limit))
+    }
+
+    async fn missed(
+        &self,
+        rooms: &[Entitlement],
+        after: Position,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Missed, PortError> {
+        let state = lock(&self.state);
+        let rows = state.missed(rooms, after, now).take(most as usize).count();
+        Ok(Missed { head: state.head, rows: u32::try_from(rows).unwrap_or(most) })
+    }
+
+    async fn secret(&self) -> Result<Secret, PortError> {
+        // Two logs of different epochs have different secrets, and the same log always the same.
+        let mut secret = [0x5e; 32];
+        secret[..8].copy_from_slice(&lock(&self.state).first_epoch.get().to_be_bytes());
+        Ok(Secret(secret))
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
@@ -130,6 +147,18 @@ impl State {
     /// The rows after a place, in order.
     pub(super) fn after(&self, after: Position) -> impl DoubleEndedIterator<Item = &Arc<Row>> {
         self.rows.range(after.plus(1)..).map(|(_, row)| row)
+    }
+
+    /// The rows after a place that are in these rooms, entitled and not expired.
+    fn missed<'a>(
+        &'a self,
+        rooms: &'a [Entitlement],
+        after: Position,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'a Arc<Row>> {
+        self.after(after)
+            .filter(move |row| rooms.iter().any(|e| e.room == row.room && e.since < row.position))
+            .filter(move |row| !row.notification.is_expired(now))
     }
 
     fn keep(&mut self, publish: &Publish) -> Result<Outcome, PortError> {

@@ -196,6 +196,37 @@ pub async fn a_replay_takes_what_was_missed(stores: Stores) {
     assert_eq!(replay(&[], 0, Position::END, 0).await, (vec![], 8));
 }
 
+/// What was missed is counted as a replay would find it, up to a bound.
+pub async fn what_was_missed_is_counted_to_a_bound(stores: Stores) {
+    let desk = Desk::new(stores);
+    for rooms in [&["all", "user:1"][..], &["user:2"], &["all"], &["user:1"]] {
+        desk.say(rooms).await;
+    }
+    desk.say_until("user:1", 10).await;
+    let rooms =
+        [("all", 1), ("user:1", 0)].map(|(name, since)| Entitlement { room: room(name), since: at(since) });
+    let missed = async |after, most, seconds| {
+        let missed = desk.stores.log.missed(&rooms, at(after), most, instant(seconds)).await.unwrap();
+        assert_eq!((missed.head.position, missed.head.trimmed), (at(6), Position::START));
+        missed.rows
+    };
+    // Theirs are 2, 4, 5 and, until it ends, 6; 1 came before the user did.
+    assert_eq!(missed(0, 100, 0).await, 4);
+    assert_eq!(missed(0, 100, 10).await, 3);
+    assert_eq!(missed(4, 100, 0).await, 2);
+    assert_eq!(missed(0, 3, 0).await, 3);
+    assert_eq!(missed(6, 100, 0).await, 0);
+}
+
+/// A log has its secret from the beginning, and keeps it; another log has another.
+pub async fn a_log_keeps_its_secret(stores: Stores) {
+    let secret = stores.log.secret().await.unwrap();
+    let stores = stores.reopen().await;
+    assert_eq!(stores.log.secret().await.unwrap(), secret);
+    assert!(secret.0.iter().any(|byte| *byte != secret.0[0]), "32 equal bytes are not random");
+    assert_eq!(format!("{secret:?}"), "Secret(..)");
+}
+
 /// The limit takes the first rows of all rooms together.
 pub async fn a_replay_is_cut_at_its_limit(stores: Stores) {
     let desk = Desk::new(stores);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::Stores;
-use crate::ports::{Appended, Log, Outcome, PortError, Publish, Stored, Trim};
+use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::testing::{MemoryLog, block_on};
 use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
@@ -99,6 +99,20 @@ impl Log for SequenceLog {
         _: Timestamp,
     ) -> Result<Page, PortError> {
         self.read(Position::END, 0).await
+    }
+
+    async fn missed(
+        &self,
+        _: &[Entitlement],
+        _: Position,
+        _: u32,
+        _: Timestamp,
+    ) -> Result<Missed, PortError> {
+        panic!("not asked for here")
+    }
+
+    async fn secret(&self) -> Result<Secret, PortError> {
+        panic!("not asked for here")
     }
 
     async fn trim(&self, _: Trim) -> Result<bool, PortError> {
