@@ -56,12 +56,14 @@ fn find(request: &HttpRequest, name: &str) -> Option<Found> {
 fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        name.trim().eq_ignore_ascii_case("gzip")
+            && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
 }
 
 fn serve(request: &HttpRequest, name: &str, found: &Found) -> HttpResponse {
-    let etag = format!("\"{}\"", found.file.metadata.sha256_hash().map(|byte| format!("{byte:02x}")).concat());
+    let etag =
+        format!("\"{}\"", found.file.metadata.sha256_hash().map(|byte| format!("{byte:02x}")).concat());
     let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known == etag.as_str());
     let answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     let mut answer = secured(answer, content_type(name));

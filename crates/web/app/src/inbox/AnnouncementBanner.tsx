@@ -78,7 +78,7 @@ function Maintenance({ item }: { item: InboxNotification }) {
           {phase === "before" ? "Starts in" : "Ends in"} {remaining(until - now)}
         </p>
       )}
-      <button type="button" className="ci-button border-0 bg-transparent text-high" onClick={dismiss}>
+      <button type="button" className="ci-button ms-auto border-0 bg-transparent text-high" onClick={dismiss}>
         <Icon name="close" className="size-4" />
         <span className="sr-only">Dismiss: {item.title}</span>
       </button>

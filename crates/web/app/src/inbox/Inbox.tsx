@@ -19,7 +19,7 @@ export interface InboxProps {
   scrolls?: boolean;
   /** Beside the heading, such as a button that closes a panel. */
   corner?: ReactNode;
-  /** The id of its heading, for whatever it labels. */
+  /** The id of its heading, where what is around it is a region already; otherwise the inbox is one. */
   headingId?: string;
 }
 
@@ -37,8 +37,9 @@ export function Inbox({ scrolls = false, corner, headingId }: InboxProps) {
   const readAll = async () => {
     if (newest && (await store.markReadUpTo(newest)) && filter === "unread") void store.load("unread");
   };
+  const Frame = headingId ? "div" : "section";
   return (
-    <section aria-labelledby={headingId ?? ownId} className={`min-w-0 ${scrolls ? "flex min-h-0 flex-1 flex-col" : ""}`}>
+    <Frame aria-labelledby={headingId ? undefined : ownId} className={`min-w-0 ${scrolls ? "flex min-h-0 flex-1 flex-col" : ""}`}>
       <header className="px-4 pt-3 pb-2">
         <div className="flex min-h-11 items-center justify-between gap-2">
           <h2 id={headingId ?? ownId} className="text-lg font-semibold">
@@ -65,7 +66,7 @@ export function Inbox({ scrolls = false, corner, headingId }: InboxProps) {
       <div data-scroller={scrolls || undefined} className={scrolls ? "min-h-0 flex-1 overflow-y-auto overscroll-contain" : ""}>
         <NotificationFeed key={filter} filter={filter} onShown={setNewest} />
       </div>
-    </section>
+    </Frame>
   );
 }
 

@@ -67,7 +67,7 @@ export function NotificationBell() {
         {unread > 0 && (
           <span
             aria-hidden="true"
-            className="absolute end-0.5 top-0.5 min-w-5 rounded-full border-2 border-card bg-accent px-1 text-center text-xs leading-4 font-semibold text-on-accent"
+            className="absolute start-5.5 -top-0.5 min-w-5 rounded-full border-2 border-card bg-accent px-1 text-center text-xs leading-4 font-semibold text-on-accent"
           >
             {unread > 9 ? "9+" : unread}
           </span>
@@ -79,7 +79,7 @@ export function NotificationBell() {
           tabIndex={-1}
           aria-labelledby={`${id}-heading`}
           onCancel={close}
-          className="ci-arrive fixed inset-0 z-40 m-0 flex h-dvh max-h-none w-full max-w-none flex-col bg-card text-ink outline-none sm:absolute sm:inset-auto sm:end-0 sm:top-full sm:mt-2 sm:h-auto sm:max-h-[min(40rem,80dvh)] sm:w-104 sm:rounded-2xl sm:border sm:border-line sm:shadow-xl"
+          className="ci-arrive fixed inset-0 z-40 m-0 flex h-dvh max-h-none w-full max-w-none flex-col bg-card text-ink outline-none sm:absolute sm:inset-auto sm:end-0 sm:top-full sm:mt-2 sm:h-auto sm:overflow-clip sm:max-h-[min(40rem,80dvh)] sm:w-104 sm:rounded-2xl sm:border sm:border-line sm:shadow-xl"
         >
           <Inbox
             scrolls

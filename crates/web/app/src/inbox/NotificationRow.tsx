@@ -5,7 +5,7 @@ import { memo, useId, useState } from "react";
 import { useNotificationLink } from "./follow";
 import { Icon, iconFor } from "./icons";
 import { useInbox } from "./provider";
-import { exact, relative } from "./time";
+import { clock, exact, relative } from "./time";
 import type { InboxNotification } from "./types";
 
 /** A longer message is folded until it is asked for. */
@@ -34,7 +34,7 @@ export const NotificationRow = memo(function NotificationRow({ item, now, positi
       aria-describedby={`${id}-message`}
       data-id={item.id}
       data-unread={!item.isRead || undefined}
-      className="relative flex gap-3 border-t border-line px-4 py-3 -outline-offset-3! data-unread:bg-tint/45"
+      className="relative flex gap-3 border-t border-line px-4 pt-3 pb-1.5 -outline-offset-3! data-unread:bg-tint/45"
     >
       <span className={`mt-0.5 grid size-9 place-items-center rounded-lg ${TINTS[item.priority]}`}>
         <Icon name={iconFor(item.type)} />
@@ -42,12 +42,18 @@ export const NotificationRow = memo(function NotificationRow({ item, now, positi
       <div className="min-w-0 flex-1">
         <Title item={item} id={`${id}-title`} />
         <Message text={item.message} id={`${id}-message`} />
-        <div className="mt-0.5 flex flex-wrap items-center justify-between gap-x-3 text-[0.8125rem] text-soft">
+        <div className="flex flex-wrap items-center justify-between gap-x-3 text-[0.8125rem] text-soft">
           <span>
             <time dateTime={item.createdAt} title={exact(item.createdAt)}>
               {relative(item.createdAt, now)}, {clock(item.createdAt)}
             </time>
-            {LABELS[item.priority] && <strong className={LABEL_COLOURS[item.priority]}> · {LABELS[item.priority]}</strong>}
+            {LABELS[item.priority] && (
+              <strong className={LABEL_COLOURS[item.priority]}>
+                {" "}
+                · {LABELS[item.priority]}
+                <span className="sr-only"> priority</span>
+              </strong>
+            )}
           </span>
           <button type="button" className="ci-button ci-quiet -me-2 px-2 text-[0.8125rem]" onClick={toggle}>
             {item.isRead ? "Mark unread" : "Mark read"}
@@ -64,8 +70,8 @@ function Title({ item, id }: { item: InboxNotification; id: string }) {
   const weight = item.isRead ? "font-medium" : "font-semibold";
   return (
     <h4 id={id} className={`flex items-start gap-2 text-[0.9375rem] leading-snug ${weight}`}>
+      {!item.isRead && <span className="sr-only">Unread: </span>}
       <span dir="auto" className="min-w-0 flex-1 wrap-anywhere">
-        {!item.isRead && <span className="sr-only">Unread: </span>}
         {href ? (
           <a href={href} rel="noreferrer" onClick={onClick} className="rounded-sm underline-offset-2 hover:underline">
             {item.title}
@@ -96,13 +102,11 @@ function Message({ text, id }: { text: string; id: string }) {
   );
 }
 
-const clock = (instant: string) => new Date(instant).toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" });
-
 const TINTS = {
   low: "bg-ground text-soft",
   medium: "bg-tint text-accent",
   high: "bg-high-tint text-high",
   urgent: "bg-urgent-tint text-urgent",
 };
-const LABELS = { low: "", medium: "", high: "High priority", urgent: "Urgent" };
+const LABELS = { low: "", medium: "", high: "High", urgent: "Urgent" };
 const LABEL_COLOURS = { low: "", medium: "", high: "font-medium text-high", urgent: "font-medium text-urgent" };

@@ -1,6 +1,11 @@
 // Instants in the viewer's zone and in the language of the page.
 
-const language = () => (typeof document === "undefined" ? undefined : document.documentElement.lang || undefined);
+/** The viewer's own kind of the page's language, such as en-GB on a page in English. */
+function language(): string | undefined {
+  if (typeof document === "undefined") return undefined;
+  const { lang } = document.documentElement;
+  return navigator.languages.find((one) => one.split("-")[0] === lang.split("-")[0]) ?? (lang || undefined);
+}
 
 /** "just now", "5 min. ago", "3 hr. ago"; a date after a week. */
 export function relative(instant: string, now: number): string {
@@ -11,6 +16,11 @@ export function relative(instant: string, now: number): string {
   if (seconds < 86_400) return format.format(-Math.round(seconds / 3_600), "hour");
   if (seconds < 7 * 86_400) return format.format(-Math.round(seconds / 86_400), "day");
   return new Date(instant).toLocaleDateString(language(), { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** The time of day. */
+export function clock(instant: string): string {
+  return new Date(instant).toLocaleTimeString(language(), { timeStyle: "short" });
 }
 
 /** The exact time, with its zone. */

@@ -62,7 +62,7 @@ function SignedIn({ session, path }: { session: Session; path: string }) {
           </p>
         )}
         {section === undefined ? (
-          <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
+          <div className="grid items-start justify-center gap-4 grid-cols-[minmax(0,48rem)] lg:has-[aside:not(:empty)]:grid-cols-[minmax(0,1fr)_22rem]">
             <h1 className="sr-only">Your inbox</h1>
             <div className="card order-2 min-w-0 overflow-clip lg:order-1">
               <Inbox />

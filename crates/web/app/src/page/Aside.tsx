@@ -10,7 +10,7 @@ export function Aside({ session }: { session: Session }) {
   const users = useDemoUsers() ?? [];
   const doctors = users.filter((user) => user.role === "DOCTOR" && user.userId !== session.user.userId);
   return (
-    <aside aria-label="Around the inbox" className="order-1 grid min-w-0 gap-4 lg:order-2">
+    <aside aria-label="Around the inbox" className="order-1 grid min-w-0 gap-4 empty:hidden lg:order-2">
       <Doctors names={new Map(doctors.map((doctor) => [doctor.userId, doctor.name]))} />
       {users.length > 0 && <TryThis />}
     </aside>

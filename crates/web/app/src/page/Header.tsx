@@ -25,7 +25,7 @@ export function Header({ session: { user } }: { session: Session }) {
               <span className="text-soft">{roleInWords(user.role)}</span>
             </p>
           </div>
-          <button type="button" className="ci-button ci-quiet px-3" onClick={signOut}>
+          <button type="button" className="ci-button ci-quiet -me-2 px-3" onClick={signOut}>
             <Icon name="signOut" />
             <span className="sr-only">Sign out</span>
           </button>

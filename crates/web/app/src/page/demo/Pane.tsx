@@ -61,7 +61,7 @@ function Person({ user, wire, onReceived, onSay }: PaneProps & { wire: Wire }) {
         <AnnouncementBanner />
       </div>
       <div className="flex h-120 min-h-0 flex-col overflow-clip rounded-b-2xl">
-        <Inbox scrolls />
+        <Inbox scrolls headingId={`${id}-inbox`} />
       </div>
     </section>
   );

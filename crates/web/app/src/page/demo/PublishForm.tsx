@@ -49,25 +49,25 @@ export function PublishForm({ admin, users, receipts }: { admin: User; users: Us
           </select>
         </label>
         <Fields kind={kind} users={users} />
-        <label className="field">
-          Priority
-          <select name="priority">
-            <option value="">The event's own</option>
-            {["low", "medium", "high", "urgent"].map((priority) => (
-              <option key={priority}>{priority}</option>
-            ))}
-          </select>
-        </label>
       </div>
       <details>
-        <summary className="min-h-11 cursor-pointer content-center text-sm text-soft">Other words</summary>
-        <div className="grid gap-3 sm:grid-cols-3">
+        <summary className="min-h-11 cursor-pointer content-center text-sm text-soft">Other words, another priority</summary>
+        <div className="grid gap-3 sm:grid-cols-4">
           {WORDS.map(([name, label, placeholder]) => (
             <label key={name} className="field">
               {label}
               <input name={name} placeholder={placeholder} autoComplete="off" />
             </label>
           ))}
+          <label className="field">
+            Priority
+            <select name="priority">
+              <option value="">The event's own</option>
+              {["low", "medium", "high", "urgent"].map((priority) => (
+                <option key={priority}>{priority}</option>
+              ))}
+            </select>
+          </label>
         </div>
       </details>
       <div className="flex flex-wrap items-center gap-2">

@@ -35,7 +35,6 @@ export class Wire {
       drop() {
         wire.open.delete(this);
         this.onError("the network is cut", new Error("cut"));
-        super.doClose();
       }
     }
     class ThroughPolling extends XHR {
