@@ -24,6 +24,7 @@ export interface NotificationRowProps {
 export const NotificationRow = memo(function NotificationRow({ item, now, position, total }: NotificationRowProps) {
   const store = useInbox();
   const id = useId();
+  const action = item.isRead ? "Mark unread" : "Mark read";
   const toggle = () => void (item.isRead ? store.markUnread([item.id]) : store.markRead([item.id]));
   return (
     <article
@@ -55,9 +56,13 @@ export const NotificationRow = memo(function NotificationRow({ item, now, positi
               </strong>
             )}
           </span>
-          <button type="button" className="ci-button ci-quiet -me-2 px-2 text-[0.8125rem]" onClick={toggle}>
-            {item.isRead ? "Mark unread" : "Mark read"}
-            <span className="sr-only">: {item.title}</span>
+          <button
+            type="button"
+            className="ci-button ci-quiet -me-2 px-2 text-[0.8125rem]"
+            aria-label={`${action}: ${item.title}`}
+            onClick={toggle}
+          >
+            {action}
           </button>
         </div>
       </div>

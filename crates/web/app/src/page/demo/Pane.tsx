@@ -72,6 +72,7 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
   const store = useInbox();
   const { lastReturn } = useConnection();
   const [cut, setCut] = useState(false);
+  const action = cut ? "Give it back" : "Cut the network";
   const toggle = () => {
     if (cut) {
       wire.mend();
@@ -90,10 +91,8 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
     <div className="grid gap-2 border-b border-line px-4 py-2">
       <div className="flex items-center justify-between gap-2">
         <ConnectionStatus />
-        <button type="button" className="ci-button" onClick={toggle}>
-          <Icon name={cut ? "plug" : "unplug"} className="size-4" />
-          {cut ? "Give it back" : "Cut the network"}
-          <span className="sr-only">: {name}</span>
+        <button type="button" className="ci-button" aria-label={`${action}: ${name}`} onClick={toggle}>
+          <Icon name={cut ? "plug" : "unplug"} className="size-4" /> {action}
         </button>
       </div>
       <p data-returned={lastReturn?.missed} className={`min-h-10 text-sm ${cut ? "text-high" : told ? "font-medium text-accent" : "text-soft"}`}>
