@@ -27,7 +27,7 @@ export function stage(settings) {
 
   /** A browser of someone's own, with one page. */
   stage.page = async ({ phone = false, ...options } = {}) => {
-    const context = await stage.browser.newContext({ viewport: phone ? PHONE : WIDE, hasTouch: phone, locale: "en-GB", ...options });
+    const context = await stage.browser.newContext({ viewport: phone ? PHONE : WIDE, hasTouch: phone, locale: "en-GB", reducedMotion: "reduce", ...options });
     contexts.push(context);
     context.setDefaultTimeout(10_000);
     const page = await context.newPage();

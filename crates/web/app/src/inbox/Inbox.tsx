@@ -40,7 +40,7 @@ export function Inbox({ scrolls = false, corner, headingId }: InboxProps) {
   const Frame = headingId ? "div" : "section";
   return (
     <Frame aria-labelledby={headingId ? undefined : ownId} className={`min-w-0 ${scrolls ? "flex min-h-0 flex-1 flex-col" : ""}`}>
-      <header className="px-4 pt-3 pb-2">
+      <div className="px-4 pt-3 pb-2">
         <div className="flex min-h-11 items-center justify-between gap-2">
           <h2 id={headingId ?? ownId} className="text-lg font-semibold">
             Notifications
@@ -60,7 +60,7 @@ export function Inbox({ scrolls = false, corner, headingId }: InboxProps) {
             <Icon name="check" className="size-4" /> Mark all read
           </button>
         </div>
-      </header>
+      </div>
       <FaultNote />
       {/* A scrolling part that can be reached by keyboard: its articles are. */}
       <div data-scroller={scrolls || undefined} className={scrolls ? "min-h-0 flex-1 overflow-y-auto overscroll-contain" : ""}>

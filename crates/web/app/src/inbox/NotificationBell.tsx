@@ -41,7 +41,10 @@ export function NotificationBell() {
     if (!open) return;
     const outside = (event: PointerEvent) => {
       const target = event.target as Node;
-      if (!panel.current?.contains(target) && !bell.current?.contains(target)) close();
+      if (panel.current?.contains(target) || bell.current?.contains(target)) return;
+      setOpen(false);
+      // The press may give the focus to something else; only if it does not, the bell has it.
+      setTimeout(() => document.activeElement === document.body && bell.current?.focus());
     };
     const escape = (event: KeyboardEvent) => event.key === "Escape" && close();
     document.addEventListener("pointerdown", outside);

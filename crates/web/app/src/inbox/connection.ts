@@ -153,7 +153,10 @@ export class Connection {
       manager.timeout(patience);
     };
     manager.on("error", (error) => {
-      if (error.message === "timeout") prefer([...transports].reverse(), OPEN_PATIENCE_MS);
+      if (error.message !== "timeout") return;
+      prefer([...transports].reverse(), OPEN_PATIENCE_MS);
+      // Once the manager is through with this failure.
+      setTimeout(() => this.hurry());
     });
     manager.on("open", () => {
       manager.engine.once("upgrade", () => prefer(transports, WEBSOCKET_PATIENCE_MS));
@@ -199,7 +202,7 @@ export class Connection {
   /** Forgets the pause between two tries and tries now. */
   hurry(): void {
     if (!this.socket.active || this.socket.connected) return;
-    this.say({ status: this.away() });
+    if (this.state.status === "offline") this.say({ status: "reconnecting" });
     this.socket.disconnect();
     this.socket.connect();
   }

@@ -58,23 +58,15 @@ const SHOWN_AFTER_MS = 2_000;
 /** How the connection is. */
 export function useConnection(): ConnectionView {
   const { status, reason } = useSelected((snapshot) => snapshot.connection);
-  const since = useSelected((snapshot) => snapshot.since);
+  const downSince = useSelected((snapshot) => snapshot.downSince);
   const lastReturn = useSelected((snapshot) => snapshot.lastReturn);
-  const down = status === "connecting" || status === "reconnecting" || status === "offline";
-  // The moments in between (connecting, reconnecting, offline) count as one absence.
-  const [downSince, setDownSince] = useState<number>();
-  if (down && downSince === undefined) setDownSince(since);
-  if (!down && downSince !== undefined) setDownSince(undefined);
-  const [settled, setSettled] = useState(true);
+  const [troubled, setTroubled] = useState<number>();
   useEffect(() => {
-    if (downSince === undefined) return setSettled(true);
-    const left = downSince + SHOWN_AFTER_MS - Date.now();
-    if (left <= 0) return setSettled(true);
-    setSettled(false);
-    const timer = setTimeout(() => setSettled(true), left);
+    if (downSince === undefined) return;
+    const timer = setTimeout(() => setTroubled(downSince), downSince + SHOWN_AFTER_MS - Date.now());
     return () => clearTimeout(timer);
   }, [downSince]);
-  return { status, settled: !down || settled, reason, lastReturn };
+  return { status, settled: downSince === undefined || troubled === downSince, reason, lastReturn };
 }
 
 /** The socket, for events of your own; undefined while nobody is signed in. Never emit an event that ends in a string. */

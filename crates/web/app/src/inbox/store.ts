@@ -29,8 +29,8 @@ export interface Return {
 
 export interface Snapshot extends Inbox {
   connection: ConnectionState;
-  /** Since when the connection is in this state. */
-  since: number;
+  /** Since when there is no link though there should be: connecting, reconnecting and offline are one absence. */
+  downSince: number | undefined;
   lastReturn: Return | undefined;
   /** What went wrong last, for the reader; until dismissed. */
   fault: string | undefined;
@@ -59,7 +59,7 @@ export class InboxStore {
   private snapshot: Snapshot = {
     ...EMPTY,
     connection: { status: "signed-out" },
-    since: 0,
+    downSince: undefined,
     lastReturn: undefined,
     fault: undefined,
     panelOpen: false,
@@ -210,8 +210,9 @@ export class InboxStore {
     const { status } = connection;
     const { connection: before } = this.snapshot;
     if (before.status === "live" && status !== "live") this.lostAt = Date.now();
-    const unchanged = before.status === status && before.reason === connection.reason;
-    if (!unchanged) this.set({ connection, since: Date.now() });
+    if (before.status === status && before.reason === connection.reason) return;
+    const down = status !== "live" && status !== "signed-out";
+    this.set({ connection, downSince: down ? (this.snapshot.downSince ?? Date.now()) : undefined });
   }
 
   private opened(): void {
