@@ -107,7 +107,8 @@ test("the keyboard alone suffices: open, go through, read, leave", async () => {
 test("one toast for each newcomer, in the visible tab, while the panel is closed", async () => {
   const { page, tell } = await on.signedIn(["Old"]);
   const one = await tell("One", { actionUrl: "/dashboard/payments" });
-  await toast(page, one).waitFor();
+  // Pointed at, it stays until the test has seen it.
+  await toast(page, one).hover();
   assert.equal(await page.locator("[data-toast]").count(), 1, "what was there before has none");
   await accessible(page);
   await toast(page, one).getByRole("link", { name: "One" }).click();

@@ -21,6 +21,8 @@ export function NotificationBell() {
   const id = useId();
 
   const close = useCallback(() => {
+    // Behind an open sheet the bell could not take the focus.
+    panel.current?.close();
     setOpen(false);
     bell.current?.focus();
   }, []);
