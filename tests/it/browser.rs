@@ -50,3 +50,8 @@ async fn hostile_text_the_policy_and_the_first_load() {
 async fn the_demo_and_its_three_panes() {
     passes("demo.test.mjs").await;
 }
+
+#[tokio::test]
+async fn the_console_of_an_admin() {
+    passes("console.test.mjs").await;
+}

@@ -1,17 +1,26 @@
+import { lazy, Suspense } from "react";
+
 import { usePresence } from "../inbox";
 import { Icon } from "../inbox/icons";
 import { relative } from "../inbox/time";
 import { Link } from "./Link";
-import type { Session } from "./session";
+import { isAdmin, type Session } from "./session";
 import { useDemoUsers } from "./useDemoUsers";
 
-/** Beside the inbox: the doctors online, and in the demo what to try. */
+const Console = lazy(() => import("./console/Console"));
+
+/** Beside the inbox: the doctors online, an admin's console, and in the demo what to try. */
 export function Aside({ session }: { session: Session }) {
   const users = useDemoUsers() ?? [];
   const doctors = users.filter((user) => user.role === "DOCTOR" && user.userId !== session.user.userId);
   return (
     <aside aria-label="Around the inbox" className="order-1 grid min-w-0 gap-4 empty:hidden lg:order-2">
       <Doctors names={new Map(doctors.map((doctor) => [doctor.userId, doctor.name]))} />
+      {isAdmin(session.user) && (
+        <Suspense>
+          <Console session={session} />
+        </Suspense>
+      )}
       {users.length > 0 && <TryThis />}
     </aside>
   );
