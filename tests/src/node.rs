@@ -107,7 +107,11 @@ impl NodeSettings {
 
 /// The binary under test: `CARILLON_BIN`, or `carillon` beside this executable or one directory up (a test runs from
 /// `target/<profile>/deps`).
-fn binary() -> OsString {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn binary() -> OsString {
     if let Some(path) = std::env::var_os("CARILLON_BIN") {
         return path;
     }
