@@ -90,6 +90,12 @@ fuzz target seconds="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
         -max_total_time={{ seconds }} -max_len=4096 -timeout=5 -rss_limit_mb=1024
 
+# A fault test at the size you say, and its figures: `just chaos f08 CLIENTS=200 LIGHTS=1000 RATE=500 SECONDS=30`
+chaos fault *sizes: test-js
+    cargo build --workspace --bins
+    for size in {{ sizes }}; do export "CHAOS_$size"; done; \
+    tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --test-threads 1 faults::{{ lowercase(fault) }}
+
 # Format the code
 fmt:
     cargo fmt --all

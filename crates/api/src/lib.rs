@@ -9,6 +9,8 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `GET /api/v1/stream` | `stream` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
@@ -17,12 +19,14 @@
 mod body;
 mod caller;
 mod envelope;
+mod explain;
 mod health;
 mod idempotency;
 mod inbox;
 mod limits;
 mod problem;
 mod publish;
+mod stream;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -33,10 +37,11 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Log};
+use carillon_domain::ports::{Clock, Explain, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
 pub use caller::PublishKeys;
+pub use stream::OpenStream;
 
 use envelope::envelope;
 use limits::Limits;
@@ -79,8 +84,12 @@ pub struct ApiParts {
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
     pub log: Arc<dyn Log>,
+    /// Asked what became of a publish.
+    pub explain: Arc<dyn Explain>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
+    /// What fills `/api/v1/stream`.
+    pub open_stream: OpenStream,
     /// Set once the gateway is going down: `/readyz` then says so.
     pub draining: Arc<AtomicBool>,
 }
@@ -150,6 +159,7 @@ fn api() -> impl HttpServiceFactory {
     web::scope("/api")
         .wrap(from_fn(envelope))
         .service(resource("/v1/events", "POST", [web::post().to(publish::event)]))
+        .service(resource("/v1/events/{id}", "GET, HEAD", [get(explain::show)]))
         .service(resource(
             "/v1/notifications",
             "GET, HEAD, POST",
@@ -163,6 +173,7 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web;
 use anyhow::Context as _;
-use carillon_api::{Api, ApiParts, ApiSettings};
+use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Ports, Store};
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
 const POLL_BUFFER: usize = 64 * 1024;
@@ -50,7 +50,8 @@ impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let backend = backend(settings).await?;
-        let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
+        let Backend { admission, reader, log, explain, fanout, clock, .. } = backend.clone();
+        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) =
             Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
@@ -60,11 +61,12 @@ impl Node {
             reader,
             admission,
             log: Arc::clone(&log),
+            explain,
             clock: Arc::clone(&clock),
+            open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(api_settings(settings), parts);
-        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -108,6 +110,7 @@ impl Node {
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;
+            self.gateway.settle().await;
             self.publisher.close();
             self.appender.await
         };
@@ -121,9 +124,17 @@ impl Node {
     }
 }
 
+/// The way from the API to the gateway's streams.
+fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
+    Arc::new(move |user, since| {
+        let gateway = Arc::clone(&gateway);
+        Box::pin(async move { gateway.stream(&user, since).await.ok() })
+    })
+}
+
 /// The domain over its adapters.
 async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
-    let (log, inbox) = Store::open(settings).await?.ports();
+    let Ports { log, inbox, explain } = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -132,6 +143,7 @@ async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
+        explain,
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,

@@ -26,7 +26,9 @@
 
 mod admission;
 mod draft;
+mod drain;
 mod event;
+mod explain;
 mod fault;
 mod follower;
 mod id;
@@ -45,10 +47,12 @@ mod time;
 
 pub use admission::{Admission, Refusal, bearer};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use drain::{Drain, Drained};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
 };
+pub use explain::{Explained, Readers, Trace};
 pub use fault::{Fault, Faults};
 pub use follower::{Follower, Step};
 pub use id::{BadId, EventId, NotificationId, UserId};

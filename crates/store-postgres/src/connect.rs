@@ -17,7 +17,10 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) fn new(settings: &Settings, patience: Patience) -> Self {
-        Self { settings: settings.clone(), setup: setup(patience) }
+        // A database that was put in this one's place is noticed before anything is read from it or kept in it: its log
+        // has another epoch then, which a node that runs sees with its next look at the head.
+        let setup = format!("{}; SELECT carillon.settle()", setup(patience));
+        Self { settings: settings.clone(), setup }
     }
 }
 
@@ -46,6 +49,17 @@ pub(crate) struct Connection {
 /// Hangs up at once when it is dropped, also on a server that does not answer.
 struct Driver(JoinHandle<()>);
 
+impl Driver {
+    fn start(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            // Whoever waits for an answer hears of it too.
+            if let Err(fault) = connection.await {
+                tracing::debug!(error = %fault, "a connection to the database has ended");
+            }
+        }))
+    }
+}
+
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
@@ -53,13 +67,16 @@ impl Drop for Driver {
 }
 
 pub(crate) async fn connect(settings: &Settings, setup: &str) -> Result<Connection, ConnectError> {
-    let (client, connection) = settings.config.connect(NoTls).await?;
-    let driver = Driver(tokio::spawn(async move {
-        // Whoever waits for an answer hears of it too.
-        if let Err(fault) = connection.await {
-            tracing::debug!(error = %fault, "a connection to the database has ended");
+    let (client, driver) = match &settings.tls {
+        Some(tls) => {
+            let (client, connection) = settings.config.connect(tls.clone()).await?;
+            (client, Driver::start(connection))
         }
-    }));
+        None => {
+            let (client, connection) = settings.config.connect(NoTls).await?;
+            (client, Driver::start(connection))
+        }
+    };
     let mut inner = AsyncPgConnection::try_from(client).await?;
     inner.batch_execute(setup).await.map_err(ConnectError::Setup)?;
     Ok(Connection { inner, driver })
@@ -69,16 +86,17 @@ pub(crate) async fn connect(settings: &Settings, setup: &str) -> Result<Connecti
 ///
 /// - An append is ordered by a row lock and looks again once it has it, which asks for READ COMMITTED.
 /// - A commit is on the disk before it is answered. Only `off` is changed: `remote_apply` is the operator's choice.
-/// - All statements walk an index from a place on. Statistics lag behind a log that grows, so the planner is not asked
-///   whether a scan or a hash might be better, and not asked again for each value.
+/// - All statements walk an index in its order, from a place on. Statistics lag behind a log that grows and know little of
+///   pairs, so the planner is not asked whether a scan, a sort or a hash might do, and not asked again for each value.
 /// - A node that is gone or stands still does not keep its transaction open.
 pub(crate) fn setup(patience: Patience) -> String {
     let (statement, lock) = (patience.statement().as_millis(), patience.lock().as_millis());
     format!(
-        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+        "SET default_transaction_isolation = 'read committed'; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
          SET plan_cache_mode = force_generic_plan; SET jit = off; \
-         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+         SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
+         SET enable_incremental_sort = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
          SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
          SET idle_in_transaction_session_timeout = {statement}; \
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \

@@ -14,9 +14,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::PostgresStore;
 use crate::append::append;
 use crate::error::StepError;
+use crate::explain;
 use crate::rows::{self, Record, RecordSql, position};
 use crate::schema::log_head;
-use crate::statement::Statement;
+use crate::statement::{Statement, done};
 
 const PORT: &str = "log";
 
@@ -84,7 +85,7 @@ pub(crate) async fn head(connection: &mut AsyncPgConnection) -> Result<Head, Ste
 pub(crate) async fn renew_epoch(connection: &mut AsyncPgConnection) -> Result<Epoch, StepError> {
     const RENEW: &str =
         "UPDATE carillon.log_head SET epoch = carillon.random_epoch() WHERE id = 1 RETURNING epoch";
-    let epoch: i64 = Statement::<BigInt>::new(RENEW).get_result(connection).await?;
+    let epoch: i64 = done(Statement::<BigInt>::new(RENEW).load(connection).await?)?;
     Ok(Epoch::new(epoch.cast_unsigned()))
 }
 
@@ -110,7 +111,7 @@ async fn read(connection: &mut AsyncPgConnection, after: Position, limit: u32) -
 
 /// From each room its first rows, off the index by room: comparing pairs leaves the planner no other way that keeps the
 /// order. The bounds on the position alone pick the partitions.
-const REPLAY: &str = "\
+pub(crate) const REPLAY: &str = "\
     SELECT h.epoch, h.position, h.trimmed, n.* FROM carillon.log_head h LEFT JOIN LATERAL (
         SELECT r.* FROM unnest($1, $2) AS e (room, since) CROSS JOIN LATERAL (
             SELECT * FROM carillon.notifications n
@@ -145,7 +146,7 @@ fn places(rooms: &[Entitlement], after: Position) -> (Vec<&str>, Vec<i64>) {
 }
 
 /// As [`REPLAY`], answered by the index alone.
-const MISSED: &str = "\
+pub(crate) const MISSED: &str = "\
     SELECT h.epoch, h.position, h.trimmed, (
         SELECT count(*) FROM (
             SELECT FROM unnest($1, $2) AS e (room, since) CROSS JOIN LATERAL (
@@ -196,5 +197,6 @@ async fn delete_old(connection: &mut AsyncPgConnection, trim: Trim) -> Result<bo
         .bind::<BigInt, _>(trim.rows_before.as_millis())
         .bind::<BigInt, _>(trim.keys_before.as_millis())
         .bind::<Integer, _>(Trim::MAX_ROWS.cast_signed());
-    Ok(trim.get_result(connection).await?)
+    let has_more = done(trim.load(connection).await?)?;
+    Ok(explain::forget(connection).await? || has_more)
 }

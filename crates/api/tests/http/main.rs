@@ -4,7 +4,9 @@
 mod batch;
 mod credentials;
 mod desk;
+mod explain;
 mod health;
 mod inbox;
 mod publish;
 mod shape;
+mod stream;

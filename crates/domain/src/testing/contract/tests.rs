@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 
 use super::Stores;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::testing::{MemoryLog, block_on};
+use crate::testing::{MemoryLog, MemoryOutbox, block_on};
 use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -16,7 +17,7 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     block_on(async {
         let stores = Stores::open(move || {
             let log = log.clone();
-            async move { (Arc::new(log.clone()) as _, Arc::new(log.inbox()) as _) }
+            async move { (Arc::new(log.clone()) as _, Arc::new(log.inbox()) as _, Arc::new(log) as _) }
         });
         case(stores.await).await;
     });
@@ -24,17 +25,31 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 
 crate::store_contract!(run);
 
+fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest) -> F) {
+    let outbox = MemoryOutbox::new();
+    let (posting, asked) = (outbox.clone(), outbox.clone());
+    block_on(case(super::outbox::UnderTest {
+        outbox: Arc::new(outbox),
+        post: Arc::new(move |event| std::future::ready(posting.post(&event)).boxed()),
+        refused: Arc::new(move || std::future::ready(asked.refused()).boxed()),
+    }));
+}
+
+crate::outbox_contract!(run_outbox);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
     let list = include_str!("mod.rs");
     let groups = [
+        include_str!("explain.rs"),
         include_str!("order.rs"),
         include_str!("log.rs"),
         include_str!("inbox.rs"),
         include_str!("marks.rs"),
         include_str!("unread.rs"),
         include_str!("walk.rs"),
+        include_str!("outbox.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
@@ -125,10 +140,12 @@ impl Log for SequenceLog {
 #[should_panic(expected = "were hidden from the reader")]
 fn positions_from_a_sequence_hide_rows() {
     block_on(async {
-        let inbox = MemoryLog::new().inbox();
+        let other = MemoryLog::new();
         let stores = Stores::open(move || {
-            let inbox = inbox.clone();
-            async move { (Arc::new(SequenceLog::default()) as _, Arc::new(inbox) as _) }
+            let other = other.clone();
+            async move {
+                (Arc::new(SequenceLog::default()) as _, Arc::new(other.inbox()) as _, Arc::new(other) as _)
+            }
         });
         super::order::racing_appends_never_hide_a_row_from_a_reader(stores.await).await;
     });
