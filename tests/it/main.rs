@@ -5,10 +5,13 @@
 
 mod arrows;
 mod auth;
+mod browser;
 mod clients;
 mod cluster_presence;
 mod conformance;
 mod durability;
+mod explain;
+mod faults;
 mod fuzz;
 mod history;
 mod idempotency;
@@ -23,6 +26,7 @@ mod presence;
 mod readme;
 mod recovery;
 mod refusals;
+mod resuming;
 mod routing;
 mod slow_reader;
 mod stream;

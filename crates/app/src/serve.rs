@@ -23,7 +23,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Ports, Store};
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
 const POLL_BUFFER: usize = 64 * 1024;
@@ -53,7 +53,7 @@ impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let (backend, redis) = backend(settings).await?;
-        let Backend { admission, reader, log, fanout, reception, clock, .. } = backend.clone();
+        let Backend { admission, reader, log, explain, fanout, reception, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) = Publisher::new(
@@ -69,6 +69,7 @@ impl Node {
             reader,
             admission,
             log: Arc::clone(&log),
+            explain,
             reception,
             connections: gateway.sockets(),
             fanout,
@@ -121,6 +122,7 @@ impl Node {
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;
+            self.gateway.settle().await;
             self.publisher.close();
             let ended = self.appender.await;
             self.gateway.note_last_seen().await;
@@ -149,7 +151,7 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
 
 /// The domain over its adapters, and the way to the other nodes if there may be any.
 async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<(Redis, JoinHandle<()>)>)> {
-    let (log, inbox, last_seen) = Store::open(settings).await?.ports();
+    let Ports { log, inbox, explain, last_seen } = Store::open(settings).await?.ports();
     let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -161,6 +163,7 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<(Redis,
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
+        explain,
         reception: Reception::new(presence, last_seen),
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Connections, Fanout, Log, Pids, PortError};
+use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
 use carillon_domain::{Admission, Follower, Head, Position, Reader, Reception, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -52,6 +52,8 @@ pub struct Backend {
     pub reader: Reader,
     /// What they missed.
     pub log: Arc<dyn Log>,
+    /// Who is told which of it was queued.
+    pub explain: Arc<dyn Explain>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
     /// Who is here.
@@ -69,6 +71,7 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) explain: Arc<dyn Explain>,
     pub(crate) fanout: Arc<dyn Fanout>,
     pub(crate) attendance: Arc<Attendance>,
     pub(crate) pids: Arc<dyn Pids>,
@@ -77,8 +80,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A server whose gateway stands at the log's head, and the task that carries the log to it and news of who is here,
-    /// which must run for as long as the server does.
+    /// A server whose gateway stands at the log's head, and the task that carries the log to it, tells who comes and goes, and
+    /// tells the store whom it reached, which must run for as long as the server does.
     ///
     /// # Errors
     /// The log's head, or the rows before it, cannot be read.
@@ -90,7 +93,7 @@ impl Gateway {
         let hub = Arc::new(Hub::new(head, after, rows));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
-        let server = settings.server.clone();
+        let (server, fanout, explain) = (settings.server.clone(), backend.fanout, backend.explain);
         let attendance = Attendance::new(backend.reception, Arc::clone(&backend.clock));
         let news = Arc::clone(&attendance).run(Arc::clone(&hub));
         let gateway = Self {
@@ -99,19 +102,22 @@ impl Gateway {
             admission: backend.admission,
             reader: backend.reader,
             log: backend.log,
-            fanout: Arc::clone(&backend.fanout),
+            explain: Arc::clone(&explain),
+            fanout: Arc::clone(&fanout),
             attendance,
             pids: backend.pids,
             wall_clock: backend.clock,
             store_turns: Semaphore::new(STORE_TURNS),
         };
-        let task = async {
+        let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
+        let run = async move {
             tokio::select! {
-                () = feed.run(backend.fanout) => {}
+                () = feed.run(fanout) => {}
                 () = news => {}
+                () = hub.reached.run(explain.as_ref(), &node_id) => {}
             }
         };
-        Ok((Server::new(server, Arc::new(gateway)), task))
+        Ok((Server::new(server, Arc::new(gateway)), run))
     }
 }
 

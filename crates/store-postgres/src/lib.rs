@@ -21,17 +21,20 @@
 mod append;
 mod connect;
 mod error;
+mod explain;
 mod inbox;
 mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod outbox;
 mod pool;
 mod rows;
 mod schema;
 mod seen;
 mod settings;
 mod statement;
+mod tls;
 mod unread;
 
 pub use error::OpenError;

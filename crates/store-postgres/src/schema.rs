@@ -59,6 +59,14 @@ table! {
 }
 
 table! {
+    carillon.reached (position, node) {
+        position -> BigInt,
+        node -> Text,
+        sockets -> BigInt,
+    }
+}
+
+table! {
     carillon.last_seen (user_id) {
         user_id -> Text,
         role -> Text,

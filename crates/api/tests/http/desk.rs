@@ -12,15 +12,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Connected, Connections, Inbox, Log, Missed, PortError, Publish,
-    Secret, Trim,
+    Appended, AuthError, Authenticate, Clock, Connected, Connections, Explain, Inbox, Log, Missed, PortError,
+    Publish, Secret, Trim,
 };
 use carillon_domain::testing::{
     CountingIds, Cuttable, FixedClock, MemoryInbox, MemoryLog, MemorySeen, instant,
 };
 use carillon_domain::{
-    Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
-    NotificationId, Page, Position, Presence, Principal, Publisher, Reader, Reception, Role, Timestamp,
+    Admission, AppendLimits, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery, Listing,
+    Mark, Marked, NotificationId, Page, Position, Presence, Principal, Publisher, Reader, Reception, Role,
+    Timestamp,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -81,6 +82,7 @@ impl Desk {
             reader: Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock)),
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
+            explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
             reception: reception.clone(),
             connections: Arc::new(Sockets),
             fanout: Arc::clone(&fanout) as _,
@@ -275,6 +277,18 @@ impl Log for Moody<MemoryLog> {
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.inner.trim(trim).await
+    }
+}
+
+#[async_trait]
+impl Explain for Moody<MemoryLog> {
+    async fn explain(&self, event_id: EventId) -> Result<Option<Explained>, PortError> {
+        self.mood.check().await?;
+        self.inner.explain(event_id).await
+    }
+
+    async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError> {
+        self.inner.reached(node, sockets).await
     }
 }
 

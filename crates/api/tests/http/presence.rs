@@ -13,10 +13,9 @@ fn user(id: &str) -> UserId {
 async fn desk() -> Desk {
     let desk = Desk::new();
     let here = |id, role, profile_id| Person { user_id: user(id), email: None, role, profile_id };
-    let mut roster = desk.reception.presence().roster();
-    roster.joined(here("7", Role::Doctor, Some(user("p7"))));
-    roster.joined(here("1", Role::Admin, None));
-    drop(roster);
+    for person in [here("7", Role::Doctor, Some(user("p7"))), here("1", Role::Admin, None)] {
+        desk.reception.presence().roster().joined(person);
+    }
     let seen = |id, role, at| Seen { user_id: user(id), role, profile_id: None, at: instant(at) };
     desk.reception.note(&[seen("8", Role::Doctor, 5), seen("42", Role::Patient, 6)]).await.unwrap();
     desk

@@ -7,6 +7,7 @@ mod explain;
 mod fanout;
 mod inbox;
 mod log;
+mod outbox;
 mod pids;
 mod presence;
 
@@ -16,6 +17,7 @@ pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
+pub use outbox::{Outbox, Posted};
 pub use pids::Pids;
 pub use presence::{Connected, Connections, LastSeen, Seen};
 

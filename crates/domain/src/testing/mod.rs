@@ -16,6 +16,7 @@ mod drafts;
 mod fixed;
 mod memory;
 mod memory_inbox;
+mod memory_outbox;
 mod memory_seen;
 
 pub use cuttable::Cuttable;
@@ -23,4 +24,5 @@ pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;
 pub use memory_inbox::MemoryInbox;
+pub use memory_outbox::MemoryOutbox;
 pub use memory_seen::MemorySeen;

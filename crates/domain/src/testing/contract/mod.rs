@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod log;
 pub mod marks;
 pub mod order;
+pub mod outbox;
 pub mod presence;
 pub mod seen;
 pub mod unread;
@@ -144,6 +145,19 @@ macro_rules! presence_contract {
         $crate::store_contract! { $run;
             presence: a_user_is_here_once_on_every_node, a_page_change_is_silent, a_move_to_another_node_is_silent,
                 users_are_counted_once_by_role, a_doctor_is_known_by_either_id, what_a_token_tells_anew_is_told;
+        }
+    };
+}
+
+/// As [`store_contract!`](crate::store_contract), for an [`Outbox`](crate::ports::Outbox): `$run` opens an empty one as
+/// [`Box`](crate::testing::contract::outbox::UnderTest).
+#[macro_export]
+macro_rules! outbox_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            outbox: what_was_posted_is_claimed_in_its_order, what_someone_has_in_hand_is_nobody_elses,
+                what_was_left_is_claimed_again, what_is_done_is_forgotten,
+                what_cannot_be_understood_is_laid_aside;
         }
     };
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 
 use super::Stores;
 use super::fanout::Nodes;
@@ -13,7 +14,7 @@ use super::presence as presence_cases;
 use crate::ports::{
     Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
 };
-use crate::testing::{MemoryLog, MemorySeen, block_on};
+use crate::testing::{MemoryLog, MemoryOutbox, MemorySeen, block_on};
 use crate::{Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -57,6 +58,18 @@ fn run_presence<F: Future<Output = ()>>(case: impl FnOnce(presence_cases::Nodes)
 
 crate::presence_contract!(run_presence);
 
+fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest) -> F) {
+    let outbox = MemoryOutbox::new();
+    let (posting, asked) = (outbox.clone(), outbox.clone());
+    block_on(case(super::outbox::UnderTest {
+        outbox: Arc::new(outbox),
+        post: Arc::new(move |event| std::future::ready(posting.post(&event)).boxed()),
+        refused: Arc::new(move || std::future::ready(asked.refused()).boxed()),
+    }));
+}
+
+crate::outbox_contract!(run_outbox);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -72,6 +85,7 @@ fn no_case_is_forgotten() {
         include_str!("fanout.rs"),
         include_str!("seen.rs"),
         include_str!("presence.rs"),
+        include_str!("outbox.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
