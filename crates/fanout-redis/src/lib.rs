@@ -11,7 +11,7 @@
 //!
 //! | name | what | written | gone |
 //! | --- | --- | --- | --- |
-//! | `carillon:{NS}:signals` | channel of all nodes' words ([`wire`], sealed) | at each commit, mark and resumption; a beat each 250 ms a node | – |
+//! | `carillon:{NS}:signals` | channel of all nodes' words (`wire`, sealed) | at each commit, mark and resumption; a beat each 250 ms a node | – |
 //! | `carillon:{NS}:nodes` | set of the processes that have a shelf | with each lease | by whoever sees that a lease is gone |
 //! | `carillon:{NS}:lease:{process}` | number of what it last told, and its connections | each 5 s, and with each change | after 15 s |
 //! | `carillon:{NS}:users:{process}:{00‥3f}` | hashes of its users to role, e-mail address and profile | when a user comes to it or leaves it | with its lease |
@@ -22,7 +22,7 @@
 //!   SUBSCRIBE ─▶ receiver: open the seal, read, pass on ─▶ this node's subscribers
 //! ```
 //!
-//! Beats ([`pulse`]) tell whether words get through: one that comes back to its node proves both ways. While none does,
+//! Beats (`pulse`) tell whether words get through: one that comes back to its node proves both ways. While none does,
 //! nothing is sent, so that a dead Redis costs publishers nothing, [`Fanout::reaches_all`](
 //! carillon_domain::ports::Fanout::reaches_all) is false, and the feeds read the log's head ten times a second. What is lost
 //! meanwhile is not sent again.

@@ -1,7 +1,9 @@
 //! Three nodes, a Redis that forgets, words that are lost, users who come, go and move, in virtual time against a model: the
 //! connections there really are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod sky;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::testing::block_on;
@@ -10,122 +12,11 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
+use sky::{Cloud, Sky};
 
 const GRACE: Duration = Duration::from_secs(5);
 const NODES: usize = 3;
 const USERS: usize = 60;
-
-/// Redis, and the air between the nodes.
-#[derive(Default)]
-struct Sky {
-    now: Duration,
-    is_down: bool,
-    /// Words and steps of a hundred that fail.
-    trouble: u32,
-    dice: Option<StdRng>,
-    names: BTreeSet<String>,
-    leases: HashMap<String, (Lease, Duration)>,
-    users: HashMap<String, BTreeMap<UserId, Person>>,
-    told: Vec<(String, Told)>,
-    /// Nodes that have yet to find their way back to Redis.
-    late: HashMap<String, Duration>,
-}
-
-impl Sky {
-    fn is_trouble(&mut self) -> bool {
-        let trouble = self.trouble;
-        self.dice.as_mut().is_some_and(|dice| dice.random_range(0..100) < trouble)
-    }
-
-    fn is_up(&self, name: &str) -> bool {
-        !self.is_down && self.late.get(name).is_none_or(|until| *until <= self.now)
-    }
-
-    fn lease(&self, name: &str) -> Option<Lease> {
-        self.leases.get(name).filter(|(_, until)| *until > self.now).map(|(lease, _)| *lease)
-    }
-
-    fn put_down(&mut self, name: &str, lease: Lease) -> bool {
-        self.names.insert(name.to_owned());
-        let was_there = self.lease(name).is_some();
-        self.leases.insert(name.to_owned(), (lease, self.now + shelf::LEASE));
-        was_there
-    }
-}
-
-#[derive(Clone)]
-struct Cloud {
-    name: String,
-    sky: Arc<Mutex<Sky>>,
-}
-
-impl Cloud {
-    fn sky(&self) -> MutexGuard<'_, Sky> {
-        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reach(&self) -> Result<MutexGuard<'_, Sky>, ()> {
-        let mut sky = self.sky();
-        if !sky.is_up(&self.name) || sky.is_trouble() { Err(()) } else { Ok(sky) }
-    }
-}
-
-impl Shelf for Cloud {
-    type Fault = ();
-
-    fn is_up(&self) -> bool {
-        self.sky().is_up(&self.name)
-    }
-
-    async fn write(&self, name: &str, changes: &[Untold], lease: Lease) -> Result<bool, ()> {
-        let mut sky = self.reach()?;
-        let users = sky.users.entry(name.to_owned()).or_default();
-        for (user, person) in changes {
-            match person {
-                Some(person) => drop(users.insert(user.clone(), (**person).clone())),
-                None => drop(users.remove(user)),
-            }
-        }
-        // It broke in the middle.
-        if sky.is_trouble() {
-            return Err(());
-        }
-        let was_there = sky.put_down(name, lease);
-        // Or after the end.
-        if sky.is_trouble() { Err(()) } else { Ok(was_there) }
-    }
-
-    async fn rewrite(&self, name: &str, people: &[Arc<Person>], lease: Lease) -> Result<(), ()> {
-        let mut sky = self.reach()?;
-        let users = people.iter().map(|person| (person.user_id.clone(), (**person).clone()));
-        sky.users.insert(name.to_owned(), users.collect());
-        sky.put_down(name, lease);
-        Ok(())
-    }
-
-    async fn leases(&self) -> Result<Vec<(String, Option<Lease>)>, ()> {
-        let sky = self.reach()?;
-        Ok(sky.names.iter().map(|name| (name.clone(), sky.lease(name))).collect())
-    }
-
-    async fn read(&self, name: &str) -> Result<Option<(Lease, Vec<Person>)>, ()> {
-        let sky = self.reach()?;
-        let users = sky.users.get(name).into_iter().flat_map(|users| users.values().cloned());
-        Ok(sky.lease(name).map(|lease| (lease, users.collect())))
-    }
-
-    async fn forget(&self, name: &str) -> Result<(), ()> {
-        let mut sky = self.reach()?;
-        sky.names.remove(name);
-        sky.leases.remove(name);
-        sky.users.remove(name);
-        Ok(())
-    }
-
-    fn tell(&self, told: Told) {
-        self.sky().told.push((self.name.clone(), told));
-    }
-}
 
 struct Node {
     exchange: Exchange<Cloud>,
