@@ -10,7 +10,6 @@
 //!                              └──────────▶ live ─▶ rows as they come
 //! ```
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,23 +21,21 @@ use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use futures_util::future::BoxFuture;
 use metrics::counter;
-use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
+use crate::asking::{Asked, Asker, Asking, Done};
 use crate::drive::{POLICY, RESTARTING};
-use crate::events::{self, Answer};
+use crate::events::Answer;
 use crate::frames::{self, NAMESPACE};
 use crate::gateway::{Gateway, GatewaySettings};
 use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
 use crate::limiter::Limiter;
 use crate::mailbox::{Mailbox, Over, Stage};
-use crate::recovery::{self, Arrival, Auth, Session};
+use crate::recovery::{Arrival, Auth, Session};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
-/// Events of one client that may be under way; while there are more, its link is not read.
-const WORK: usize = 16;
 /// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
 const PAGE: u32 = 64;
 /// Frames moved from the mailbox to the link before the driver looks at anything else.
@@ -49,8 +46,8 @@ pub struct Socket {
     gateway: Arc<Gateway>,
     header_token: Option<String>,
     joined: Option<Joined>,
-    /// What was asked of the store, in order; the first is under way.
-    work: VecDeque<BoxFuture<'static, Done>>,
+    /// What was asked of the store, in order.
+    asking: Asking,
     limiter: Limiter,
     /// Whether there was a CONNECT.
     has_asked: bool,
@@ -79,12 +76,6 @@ enum Waited {
     Mail,
 }
 
-/// An answer from the domain.
-enum Done {
-    Entered(Principal, Result<Arrival, PortError>),
-    Answered(Option<AckId>, Answer),
-}
-
 /// A step of the way to live.
 enum Arrived {
     Counted(Result<u32, PortError>, Offset),
@@ -98,7 +89,7 @@ impl Socket {
             gateway,
             header_token,
             joined: None,
-            work: VecDeque::new(),
+            asking: Asking::default(),
             limiter,
             has_asked: false,
             strikes: 0,
@@ -122,7 +113,7 @@ impl Peer for Socket {
                 machine.refuse(&nsp, "Invalid namespace", None);
             }
             Event::Connect { auth, .. } => self.admit(auth.as_ref(), machine),
-            Event::Emitted { name, args, ack, .. } => self.emitted(&name, args, ack, machine, now),
+            Event::Emitted { name, args, ack, .. } => self.emitted(name, args, ack, machine, now),
             Event::Acked { .. } => {}
             Event::Disconnected { reason, .. } => {
                 tracing::debug!(%reason, "socket disconnected");
@@ -132,13 +123,13 @@ impl Peer for Socket {
     }
 
     async fn next(&mut self) -> Step {
-        let Self { joined, work, .. } = self;
+        let Self { joined, asking, .. } = self;
         let (arrival, mailbox) = match joined {
             Some(joined) => (joined.arrival.as_mut(), Some(&joined.mailbox)),
             None => (None, None),
         };
         tokio::select! {
-            done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step(Waited::Done(done)),
+            done = asking.done() => Step(Waited::Done(done)),
             arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step(Waited::Arrived(arrived)),
             () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step(Waited::Mail),
         }
@@ -148,11 +139,11 @@ impl Peer for Socket {
         match step.0 {
             Waited::Mail => self.end_if_over(machine, now),
             Waited::Done(done) => {
-                self.work.pop_front();
                 match done {
                     Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
                     Done::Answered(ack, answer) => reply(machine, ack, &answer),
                 }
+                self.begin();
             }
             Waited::Arrived(arrived) => self.arrive(arrived, machine, now),
         }
@@ -192,35 +183,35 @@ impl Peer for Socket {
     }
 
     fn has_room(&self) -> bool {
-        self.work.len() < WORK
+        self.asking.has_room()
     }
 }
 
 impl Socket {
     fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
-        let auth = match read_auth(auth) {
+        let auth = match Auth::read(auth) {
             Ok(auth) => auth,
             Err(refusal) => return self.turn_away(refusal, machine),
         };
-        let token = match &auth.token {
-            None => self.header_token.as_deref(),
-            Some(Value::String(token)) if token.is_empty() => self.header_token.as_deref(),
-            Some(Value::String(token)) => Some(token.as_str()),
-            Some(_) => {
-                let reason = "the token is not a string";
-                return self.turn_away(Refusal::TokenInvalid { reason }, machine);
-            }
-        };
-        match self.gateway.admission.admit(token) {
+        let admitted =
+            auth.token(self.header_token.as_deref()).and_then(|token| self.gateway.admission.admit(token));
+        match admitted {
             Err(refusal) => self.turn_away(refusal, machine),
-            Ok(principal) => {
-                let gateway = Arc::clone(&self.gateway);
-                self.work.push_back(Box::pin(async move {
-                    let arrival = recovery::arrive(&gateway, &principal, &auth).await;
-                    Done::Entered(principal, arrival)
-                }));
-            }
+            Ok(principal) => self.ask(Asked::Entry(principal, auth)),
         }
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        self.asking.push(asked);
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let Self { gateway, joined, asking, .. } = self;
+        asking.begin(gateway, || {
+            let Joined { who, mailbox, .. } = joined.as_ref()?;
+            Some(Asker { who: Arc::clone(who), socket_id: mailbox.socket_id().to_owned() })
+        });
     }
 
     fn turn_away(&self, refusal: Refusal, machine: &mut Connection) {
@@ -310,13 +301,12 @@ impl Socket {
 
     fn emitted(
         &mut self,
-        name: &ByteString,
+        name: ByteString,
         args: Args,
         ack: Option<AckId>,
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Some(joined) = &self.joined else { return };
         if let Err(wait) = self.limiter.check() {
             self.strikes += 1;
             reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
@@ -327,11 +317,7 @@ impl Socket {
             return;
         }
         self.strikes = 0;
-        let (reader, who) = (self.gateway.reader.clone(), Arc::clone(&joined.who));
-        let (socket_id, name) = (joined.mailbox.socket_id().to_owned(), name.to_string());
-        self.work.push_back(Box::pin(async move {
-            Done::Answered(ack, events::answer(reader, who, socket_id, name, args).await)
-        }));
+        self.ask(Asked::Event { name, args, ack });
     }
 
     fn leave(&mut self) {
@@ -345,12 +331,6 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.leave();
     }
-}
-
-/// A CONNECT payload: none, or an object.
-fn read_auth(auth: Option<&ByteString>) -> Result<Auth, Refusal> {
-    let Some(auth) = auth else { return Ok(Auth::default()) };
-    serde_json::from_str(auth).map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
 }
 
 fn count(gateway: &Arc<Gateway>, joined: &Joined, sent: Position) -> BoxFuture<'static, Arrived> {
