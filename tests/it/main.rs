@@ -22,5 +22,6 @@ mod recovery;
 mod refusals;
 mod routing;
 mod slow_reader;
+mod tokens;
 mod transports;
 mod wire;

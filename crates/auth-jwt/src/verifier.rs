@@ -1,6 +1,7 @@
 //! Checks a token: length, algorithm, signature, origin, times, claims, in this order.
 
 use std::fmt;
+use std::time::Duration;
 
 use carillon_domain::ports::{AuthError, Authenticate};
 use carillon_domain::{Principal, Timestamp};
@@ -58,6 +59,10 @@ impl Authenticate for Verifier {
         claims.check_origin(self.config.issuer.as_deref(), self.config.audience.as_deref())?;
         let ends = claims.check_times(now, self.config.leeway)?;
         claims.into_principal(ends)
+    }
+
+    fn leeway(&self) -> Duration {
+        self.config.leeway
     }
 }
 

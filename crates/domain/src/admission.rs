@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::Principal;
 use crate::ports::{AuthError, Authenticate, Clock};
+use crate::{Principal, Timestamp, UserId};
 
 /// Why someone was not let in: the codes of the contract that have to do with tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +57,25 @@ impl Admission {
             AuthError::Expired => Refusal::TokenExpired,
             AuthError::Invalid { reason } => Refusal::TokenInvalid { reason },
         })
+    }
+
+    /// The principal of a fresh token for someone who is in already.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`]; another user's token is [`Refusal::TokenInvalid`].
+    pub fn renew(&self, user_id: &UserId, token: &str) -> Result<Principal, Refusal> {
+        let principal = self.admit(Some(token))?;
+        if principal.user_id() == user_id {
+            Ok(principal)
+        } else {
+            Err(Refusal::TokenInvalid { reason: "another user's" })
+        }
+    }
+
+    /// From when on the principal's token counts for nothing: whoever came in by it has to leave.
+    #[must_use]
+    pub fn ends_at(&self, principal: &Principal) -> Timestamp {
+        principal.expires_at().saturating_add(self.authenticate.leeway())
     }
 }
 

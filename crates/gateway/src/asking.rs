@@ -11,7 +11,7 @@ use carillon_domain::{Entitled, Principal};
 use carillon_protocol::socket::{AckId, Args};
 use futures_util::future::BoxFuture;
 
-use crate::events::{self, Answer};
+use crate::events::{self, Answer, Fresh};
 use crate::gateway::Gateway;
 use crate::recovery::{self, Arrival, Auth};
 
@@ -37,6 +37,7 @@ pub(crate) enum Asked {
 pub(crate) enum Done {
     Entered(Principal, Result<Arrival, PortError>),
     Answered(Option<AckId>, Answer),
+    Refreshed(Option<AckId>, Result<Fresh, Answer>),
 }
 
 /// Who asks.
@@ -65,11 +66,9 @@ impl Asking {
                     let arrival = recovery::arrive(&gateway, &principal, &auth).await;
                     Done::Entered(principal, arrival)
                 })),
-                Asked::Event { name, args, ack } => asker().map(|Asker { who, socket_id }| {
-                    let reader = gateway.reader.clone();
-                    let answer = events::answer(reader, who, socket_id, name.to_string(), args);
-                    Box::pin(async move { Done::Answered(ack, answer.await) }) as BoxFuture<'static, Done>
-                }),
+                Asked::Event { name, args, ack } => {
+                    asker().map(|asker| serve(gateway, asker, &name, args, ack))
+                }
             };
         }
     }
@@ -81,4 +80,18 @@ impl Asking {
         self.under_way = None;
         done
     }
+}
+
+fn serve(
+    gateway: Arc<Gateway>,
+    Asker { who, socket_id }: Asker,
+    name: &str,
+    args: Args,
+    ack: Option<AckId>,
+) -> BoxFuture<'static, Done> {
+    if name == events::REFRESH {
+        return Box::pin(async move { Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await) });
+    }
+    let answer = events::answer(gateway.reader.clone(), who, socket_id, name.to_owned(), args);
+    Box::pin(async move { Done::Answered(ack, answer.await) })
 }

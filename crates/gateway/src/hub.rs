@@ -152,12 +152,20 @@ impl Hub {
         let id = MemberId(state.next_id);
         state.next_id += 1;
         let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
-        for entitlement in &who.rooms {
-            let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
-            state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
-        }
+        state.add(who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })
+    }
+
+    /// Gives a connection that is still here other rooms. Rows of a room that it leaves are not offered any more, those
+    /// of one it enters from where its user is entitled to them.
+    pub(crate) fn change_rooms(&self, id: MemberId, old: &Entitled, new: &Entitled, mailbox: &Arc<Mailbox>) {
+        let mut state = self.lock();
+        let own = state.rooms.get(&Room::user(&old.user_id));
+        if own.is_some_and(|members| members.contains_key(&id)) {
+            state.remove(old, id);
+            state.add(new, id, mailbox);
+        }
     }
 
     /// Removes a connection that has joined.
@@ -238,6 +246,13 @@ impl Hub {
 }
 
 impl State {
+    fn add(&mut self, who: &Entitled, id: MemberId, mailbox: &Arc<Mailbox>) {
+        for entitlement in &who.rooms {
+            let member = Member { mailbox: Arc::clone(mailbox), since: entitlement.since };
+            self.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
+        }
+    }
+
     fn remove(&mut self, who: &Entitled, id: MemberId) {
         for entitlement in &who.rooms {
             if let Some(members) = self.rooms.get_mut(&entitlement.room) {

@@ -30,6 +30,7 @@ mod recent;
 mod recovery;
 mod server;
 mod socket;
+mod term;
 mod transport;
 
 pub use application::{Application, Handshake, Peer};

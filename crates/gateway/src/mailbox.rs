@@ -141,6 +141,11 @@ impl Mailbox {
         is_current
     }
 
+    /// Whether `inbox:state` was queued, which comes before all but what was missed.
+    pub(crate) fn is_announced(&self) -> bool {
+        matches!(self.lock().stage, Stage::Behind | Stage::Live)
+    }
+
     /// The oldest frame.
     pub(crate) fn take(&self) -> Option<Frame> {
         let mut inner = self.lock();

@@ -26,16 +26,20 @@ use serde_json::value::to_raw_value;
 use crate::application::Peer;
 use crate::asking::{Asked, Asker, Asking, Done};
 use crate::drive::{POLICY, RESTARTING};
-use crate::events::Answer;
+use crate::events::{Answer, Fresh};
 use crate::frames::{self, NAMESPACE};
 use crate::gateway::{Gateway, GatewaySettings};
 use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
 use crate::limiter::Limiter;
 use crate::mailbox::{Mailbox, Over, Stage};
 use crate::recovery::{Arrival, Auth, Session};
+use crate::term::{Due, Term};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
+/// The WebSocket close code that says "your token has ended" (RFC 6455 §7.4.2: private use). The official client comes
+/// back by itself after any code, and asks its page for a token then; a server disconnect would end it for good.
+const TOKEN_ENDED: u16 = 4001;
 /// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
 const PAGE: u32 = 64;
 /// Frames moved from the mailbox to the link before the driver looks at anything else.
@@ -63,6 +67,7 @@ struct Joined {
     epoch: Epoch,
     /// What `inbox:state` will say: whether the client has everything and need not reload.
     is_whole: bool,
+    term: Term,
     /// Reading towards the cursor; apart from `work`, so that a slow event holds no notification up.
     arrival: Option<BoxFuture<'static, Arrived>>,
 }
@@ -74,6 +79,7 @@ enum Waited {
     Done(Done),
     Arrived(Arrived),
     Mail,
+    Time,
 }
 
 /// A step of the way to live.
@@ -123,23 +129,28 @@ impl Peer for Socket {
     }
 
     async fn next(&mut self) -> Step {
-        let Self { joined, asking, .. } = self;
-        let (arrival, mailbox) = match joined {
-            Some(joined) => (joined.arrival.as_mut(), Some(&joined.mailbox)),
-            None => (None, None),
+        let Self { gateway, joined, asking, .. } = self;
+        let Some(Joined { arrival, mailbox, term, .. }) = joined else {
+            return Step(Waited::Done(asking.done().await));
         };
         tokio::select! {
             done = asking.done() => Step(Waited::Done(done)),
             arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step(Waited::Arrived(arrived)),
-            () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step(Waited::Mail),
+            () = mailbox.woken() => Step(Waited::Mail),
+            () = term.passed(gateway.wall_clock.as_ref(), mailbox.is_announced()) => Step(Waited::Time),
         }
     }
 
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
             Waited::Mail => self.end_if_over(machine, now),
+            Waited::Time => self.keep_time(machine, now),
             Waited::Done(done) => {
                 match done {
+                    Done::Refreshed(ack, fresh) => {
+                        let answer = fresh.map_or_else(|refused| refused, |fresh| self.refresh(fresh));
+                        reply(machine, ack, &answer);
+                    }
                     Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
                     Done::Answered(ack, answer) => reply(machine, ack, &answer),
                 }
@@ -252,12 +263,41 @@ impl Socket {
                 })
             }
         };
-        self.joined =
-            Some(Joined { who: Arc::new(who), id, mailbox, epoch: start.epoch, is_whole, arrival: None });
+        let term = Term::new(principal.expires_at(), self.gateway.admission.ends_at(principal));
+        let (who, epoch) = (Arc::new(who), start.epoch);
+        self.joined = Some(Joined { who, id, mailbox, epoch, is_whole, term, arrival: None });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
             self.leave();
+        }
+    }
+
+    /// A fresh token counts from now on, its rooms included. The pid is the old one: when its client comes back, its
+    /// rooms are not the token's, and it begins a new session and reloads.
+    fn refresh(&mut self, Fresh { principal, who }: Fresh) -> Answer {
+        let expires_at = principal.expires_at();
+        let reload = who.is_some();
+        if let Some(joined) = &mut self.joined {
+            let (ends_at, now) = (self.gateway.admission.ends_at(&principal), self.gateway.wall_clock.now());
+            joined.term = Term::renewed(expires_at, ends_at, now);
+            if let Some(who) = who {
+                tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "rooms changed");
+                self.gateway.hub.change_rooms(joined.id, &joined.who, &who, &joined.mailbox);
+                joined.who = Arc::new(who);
+                // What is being read is of the old rooms; `pump` begins anew.
+                joined.arrival = None;
+            }
+        }
+        Answer::refreshed(expires_at, reload)
+    }
+
+    fn keep_time(&mut self, machine: &mut Connection, now: Duration) {
+        let Some(joined) = &mut self.joined else { return };
+        match joined.term.due(self.gateway.wall_clock.now()) {
+            Some(Due::Notice(expires_at)) => joined.mailbox.post(&frames::expiring(expires_at)),
+            Some(Due::End) => machine.close(Reason::ForcedClose, Some(TOKEN_ENDED), now),
+            None => {}
         }
     }
 

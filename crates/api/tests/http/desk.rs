@@ -156,6 +156,10 @@ impl Authenticate for Tokens {
         let (role, id) = (role.parse().map_err(|_| invalid)?, id.parse().map_err(|_| invalid)?);
         Ok(Principal::new(id, None, role, None, now.saturating_add(Duration::from_secs(60))))
     }
+
+    fn leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// How the stores behave.
