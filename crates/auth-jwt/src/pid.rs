@@ -27,6 +27,8 @@ struct Sealed {
     r: Vec<(String, u64)>,
     /// Where the session began: epoch and position.
     b: (u64, u64),
+    /// The offset held when it began.
+    h: Option<(u64, u64)>,
     /// When it was given out, in milliseconds.
     t: i64,
 }
@@ -55,7 +57,8 @@ impl Pids for PidSealer {
             s: pid.socket_id.clone(),
             u: pid.who.user_id.to_string(),
             r: rooms.collect(),
-            b: (pid.start.epoch.get(), pid.start.position.get()),
+            b: numbers(pid.start),
+            h: pid.held.map(numbers),
             t: pid.issued_at.as_millis(),
         };
         #[expect(
@@ -78,10 +81,19 @@ impl Pids for PidSealer {
         Some(Pid {
             socket_id: sealed.s,
             who: Entitled { user_id: sealed.u.parse().ok()?, rooms },
-            start: Offset { epoch: Epoch::new(sealed.b.0), position: Position::new(sealed.b.1)? },
+            start: offset(sealed.b)?,
+            held: sealed.h.and_then(offset),
             issued_at: Timestamp::from_millis(sealed.t)?,
         })
     }
+}
+
+fn numbers(offset: Offset) -> (u64, u64) {
+    (offset.epoch.get(), offset.position.get())
+}
+
+fn offset((epoch, position): (u64, u64)) -> Option<Offset> {
+    Some(Offset { epoch: Epoch::new(epoch), position: Position::new(position)? })
 }
 
 #[cfg(test)]
@@ -94,10 +106,11 @@ mod tests {
         Pid {
             socket_id: "Zz_-09".into(),
             who: Entitled {
-                user_id: "Ärztin 7:\u{1F600}".parse().unwrap(),
+                user_id: "Ärztin-7:\u{1F600}".parse().unwrap(),
                 rooms: vec![entitled("all", 12), entitled("role:doctor", Position::END.get())],
             },
             start: Offset { epoch: Epoch::new(u64::MAX), position: at(12) },
+            held: Some(Offset { epoch: Epoch::new(3), position: at(11) }),
             issued_at: Timestamp::from_millis(1_700_000_000_123).unwrap(),
         }
     }

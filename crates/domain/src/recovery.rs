@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   pid of this user, same rooms ──────────────▶ resume: the same session, from its offset
-//!   pid of this user, other rooms ─────────────▶ replay: a new session, from its offset; the client reloads too
+//!   pid of this user, other rooms ─────────────▶ go on: a new session, told to reload, from its offset
 //!   no pid, `since` ───────────────────────────▶ replay: a new session, from there
 //!   another user's, forged, too old, other epoch▶ anew: the client reloads
 //!   and then: deleted meanwhile, beyond the head, more than the limit ─▶ anew
@@ -26,6 +26,9 @@ pub struct Pid {
     pub who: Entitled,
     /// Where the session began, for a client that has heard no offset since.
     pub start: Offset,
+    /// The offset that its client held when it began. One that still holds it has heard nothing of this session, and
+    /// so not whether it should reload.
+    pub held: Option<Offset>,
     /// When it was given out.
     pub issued_at: Timestamp,
 }
@@ -46,23 +49,19 @@ pub struct Returning {
 pub enum Plan {
     /// A new session that begins now; if the client asked for more, why it cannot be had.
     Anew(Option<Loss>),
-    /// The same session, from this place. It began to hear before, or (`is_whole` is false) it may not have loaded its
-    /// inbox yet.
+    /// The same session, from this place.
     Resume {
         /// The session.
         pid: Pid,
         /// The last place it heard of.
         from: Offset,
-        /// Whether the client has everything up to `from`.
+        /// Whether the client has everything up to `from`: not if it was to be told to reload and never was.
         is_whole: bool,
     },
-    /// A new session, from this place.
-    Replay {
-        /// The last place its client heard of.
-        from: Offset,
-        /// Why the client must reload all the same, if it must.
-        loss: Option<Loss>,
-    },
+    /// A new session; what came after this place comes before its client is told that it has everything.
+    Replay(Offset),
+    /// A new session whose client is first told to reload; then comes what came after this place.
+    GoOn(Offset, Loss),
 }
 
 /// Why a client is not given all that it missed.
@@ -107,37 +106,27 @@ impl Returning {
     /// What to do for this client, as far as can be told without the log. `max_age` is how long a pid counts.
     #[must_use]
     pub fn plan(self, principal: &Principal, epoch: Epoch, now: Timestamp, max_age: Duration) -> Plan {
-        let (pid, from) = match (self.pid, self.offset, self.since) {
+        let (pid, offset) = match (self.pid, self.offset, self.since) {
             (None, _, None) => return Plan::Anew(None),
-            (Some(None), ..) | (Some(_), Some(None), _) | (None, _, Some(None)) => {
+            (None, _, Some(Some(from))) if from.epoch == epoch => return Plan::Replay(from),
+            (None, _, Some(Some(_))) => return Plan::Anew(Some(Loss::Epoch)),
+            (None, _, Some(None)) | (Some(None), ..) | (Some(_), Some(None), _) => {
                 return Plan::Anew(Some(Loss::Forged));
             }
-            (None, _, Some(Some(from))) => (None, from),
-            (Some(Some(pid)), offset, _) => {
-                let from = offset.flatten().unwrap_or(pid.start);
-                (Some((pid, offset.is_some())), from)
-            }
+            (Some(Some(pid)), offset, _) => (pid, offset.flatten()),
         };
-        if let Some((pid, _)) = &pid {
-            if pid.who.user_id != *principal.user_id() {
-                return Plan::Anew(Some(Loss::Stranger));
-            }
-            if pid.issued_at.saturating_add(max_age) < now {
-                return Plan::Anew(Some(Loss::Age));
-            }
-            if pid.start.epoch != epoch {
-                return Plan::Anew(Some(Loss::Epoch));
-            }
-        }
-        if from.epoch != epoch {
-            return Plan::Anew(Some(Loss::Epoch));
-        }
-        match pid {
-            None => Plan::Replay { from, loss: None },
-            Some((pid, _)) if pid.who.rooms.iter().map(|e| &e.room).ne(principal.rooms()) => {
-                Plan::Replay { from, loss: Some(Loss::Rooms) }
-            }
-            Some((pid, is_whole)) => Plan::Resume { pid, from, is_whole },
+        let from = offset.unwrap_or(pid.start);
+        if pid.who.user_id != *principal.user_id() {
+            Plan::Anew(Some(Loss::Stranger))
+        } else if pid.issued_at.saturating_add(max_age) < now {
+            Plan::Anew(Some(Loss::Age))
+        } else if pid.start.epoch != epoch || from.epoch != epoch {
+            Plan::Anew(Some(Loss::Epoch))
+        } else if pid.who.rooms.iter().map(|e| &e.room).ne(principal.rooms()) {
+            Plan::GoOn(from, Loss::Rooms)
+        } else {
+            let is_whole = offset.is_some() && offset != pid.held;
+            Plan::Resume { pid, from, is_whole }
         }
     }
 }
@@ -184,6 +173,7 @@ mod tests {
             socket_id: "s".into(),
             who: Entitled { user_id: principal.user_id().clone(), rooms },
             start: offset(NOW, 3),
+            held: Some(offset(NOW, 2)),
             issued_at: instant(0),
         }
     }
@@ -197,7 +187,7 @@ mod tests {
     fn a_first_visit_begins_anew_and_a_reloaded_page_where_it_was() {
         assert_eq!(plan(None, None, None, 0), Plan::Anew(None));
         let from = offset(NOW, 5);
-        assert_eq!(plan(None, None, Some(from), 0), Plan::Replay { from, loss: None });
+        assert_eq!(plan(None, None, Some(from), 0), Plan::Replay(from));
         assert_eq!(plan(None, None, Some(offset(Epoch::new(8), 5)), 0), Plan::Anew(Some(Loss::Epoch)));
         // An offset counts with its session's pid alone.
         assert_eq!(plan(None, Some(from), None, 0), Plan::Anew(None));
@@ -210,9 +200,9 @@ mod tests {
         let resume = |from, is_whole| Plan::Resume { pid: pid.clone(), from, is_whole };
         assert_eq!(plan(Some(Some(pid.clone())), Some(heard), Some(since), 0), resume(heard, true));
         assert_eq!(plan(Some(Some(pid.clone())), None, Some(since), 0), resume(pid.start, false));
-        // A new pid with the offset of the session before: what lies between was never heard.
+        // A new pid with the offset of the session before: what lies between was never heard, nor the word to reload.
         let before = offset(NOW, 2);
-        assert_eq!(plan(Some(Some(pid.clone())), Some(before), None, 0), resume(before, true));
+        assert_eq!(plan(Some(Some(pid.clone())), Some(before), None, 0), resume(before, false));
     }
 
     #[test]
@@ -234,8 +224,7 @@ mod tests {
         let planned = unreadable.plan(&principal("1", Role::Patient), NOW, instant(0), DAY);
         assert_eq!(planned, Plan::Anew(Some(Loss::Forged)));
         // With another role the session is new, and its client reloads beside hearing what it missed.
-        let from = offset(NOW, 5);
-        let expected = Plan::Replay { from, loss: Some(Loss::Rooms) };
+        let expected = Plan::GoOn(offset(NOW, 5), Loss::Rooms);
         assert_eq!(plan(Some(Some(pid("1", Role::Doctor))), heard, None, 0), expected);
     }
 

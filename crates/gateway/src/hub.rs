@@ -43,8 +43,10 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) who: &'a Entitled,
     pub(crate) socket_id: String,
-    /// Where its client heard the last of the log; `None` for one that begins now.
+    /// Where it hears on; `None` for one that begins now.
     pub(crate) from: Option<Offset>,
+    /// Whether it hears what it missed before it is announced to.
+    pub(crate) is_replay: bool,
     /// Bytes its mailbox may hold.
     pub(crate) bound: usize,
     /// How many connections its user may have with this one.
@@ -138,10 +140,11 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, from, bound, most } = joining;
+        let Joining { who, socket_id, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
         let now = Offset { epoch: state.epoch, position: state.cursor };
-        let (stage, start) = from.map_or((Stage::Announce, now), |from| (Stage::Replay, from));
+        let start = from.unwrap_or(now);
+        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
         if start.epoch != state.epoch {
             return Err(Barred::Replaced);
         }

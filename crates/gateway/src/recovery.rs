@@ -29,10 +29,14 @@ pub(crate) struct Arrival {
     pub(crate) who: Entitled,
     /// The session they resume.
     pub(crate) session: Option<Session>,
-    /// Where they heard the last of the log; `None`: they begin now.
+    /// Where they hear on; `None`: they begin now.
     pub(crate) from: Option<Offset>,
+    /// Whether `inbox:state` waits for what they missed.
+    pub(crate) is_replay: bool,
     /// Whether they have, with what they are about to be given, everything.
     pub(crate) is_whole: bool,
+    /// The offset that their client holds until it hears another.
+    pub(crate) held: Option<Offset>,
 }
 
 /// A session as its client knows it.
@@ -81,31 +85,40 @@ pub(crate) async fn arrive(
     auth: &Auth,
 ) -> Result<Arrival, PortError> {
     let (now, epoch) = (gateway.wall_clock.now(), gateway.hub.offset().epoch);
-    let plan = auth.returning(gateway).plan(principal, epoch, now, gateway.settings.recovery_age);
-    let (who, from, session, loss, is_whole) = match plan {
-        Plan::Anew(loss) => return anew(gateway, principal, loss).await,
-        Plan::Replay { from, loss } => (enter(gateway, principal).await?, from, None, loss, loss.is_none()),
-        Plan::Resume { pid, from, is_whole } => {
-            let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
-            let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
-            (pid.who, from, Some(session), None, is_whole)
-        }
-    };
+    let returning = auth.returning(gateway);
+    let held = returning.offset.flatten();
+    let (session, who, from, is_replay, is_whole, outcome) =
+        match returning.plan(principal, epoch, now, gateway.settings.recovery_age) {
+            Plan::Anew(loss) => return anew(gateway, principal, held, loss).await,
+            Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, true, "replayed"),
+            Plan::GoOn(from, loss) => {
+                (None, enter(gateway, principal).await?, from, false, false, loss.as_str())
+            }
+            Plan::Resume { pid, from, is_whole } => {
+                let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
+                let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
+                (Some(session), pid.who, from, true, is_whole, "resumed")
+            }
+        };
     if let Err(loss) = check(gateway, &who, from).await? {
-        return anew(gateway, principal, Some(loss)).await;
+        return anew(gateway, principal, held, Some(loss)).await;
     }
-    let outcome = loss.map_or(if session.is_some() { "resumed" } else { "replayed" }, Loss::as_str);
     counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
-    Ok(Arrival { who, session, from: Some(from), is_whole })
+    Ok(Arrival { who, session, from: Some(from), is_replay, is_whole, held })
 }
 
-async fn anew(gateway: &Gateway, principal: &Principal, loss: Option<Loss>) -> Result<Arrival, PortError> {
+async fn anew(
+    gateway: &Gateway,
+    principal: &Principal,
+    held: Option<Offset>,
+    loss: Option<Loss>,
+) -> Result<Arrival, PortError> {
     if let Some(loss) = loss {
         tracing::debug!(user = %principal.user_id(), reason = loss.as_str(), "a session was not resumed");
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
     let who = enter(gateway, principal).await?;
-    Ok(Arrival { who, session: None, from: None, is_whole: false })
+    Ok(Arrival { who, session: None, from: None, is_replay: false, is_whole: false, held })
 }
 
 async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {

@@ -237,14 +237,14 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Arrival { who, session, from, is_whole } = match arrival {
+        let Arrival { who, session, from, is_replay, is_whole, held } = match arrival {
             Ok(arrival) => arrival,
             Err(fault) => return unavailable(machine, &fault, now),
         };
         let GatewaySettings { mailbox_bytes, max_connections_per_user, .. } = self.gateway.settings;
         let socket_id = session.as_ref().map_or_else(crate::ids::random, |session| session.socket_id.clone());
         let (bound, most) = (mailbox_bytes, max_connections_per_user);
-        let joining = Joining { who: &who, socket_id: socket_id.clone(), from, bound, most };
+        let joining = Joining { who: &who, socket_id: socket_id.clone(), from, is_replay, bound, most };
         let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
             Ok(place) => place,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
@@ -259,6 +259,7 @@ impl Socket {
                     socket_id: socket_id.clone(),
                     who: who.clone(),
                     start,
+                    held,
                     issued_at,
                 })
             }

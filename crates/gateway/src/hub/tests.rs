@@ -73,8 +73,8 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 }
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
-    let from = from.map(offset);
-    Joining { who, socket_id: socket_id.into(), from, bound: BOUND, most: 2 }
+    let (is_replay, from) = (from.is_some(), from.map(offset));
+    Joining { who, socket_id: socket_id.into(), from, is_replay, bound: BOUND, most: 2 }
 }
 
 fn offset(n: u64) -> Offset {

@@ -73,7 +73,7 @@ macro_rules! store_contract {
                 an_append_given_up_may_be_sent_again;
             log: an_empty_log_has_a_head, a_batch_is_kept_whole_or_not_at_all,
                 a_repeated_event_id_adds_nothing, a_key_answers_as_the_first_time,
-                a_key_with_another_body_is_refused_and_spares_the_rest, a_key_belongs_to_its_scope,
+                a_key_with_another_body_is_refused_and_spares_the_rest, a_key_is_claimed_without_rows, a_key_belongs_to_its_scope,
                 keys_are_forgotten_in_time, every_field_comes_back, a_page_says_how_far_it_speaks,
                 a_replay_takes_what_was_missed, a_replay_is_cut_at_its_limit,
                 what_was_missed_is_counted_to_a_bound, a_log_keeps_its_secret,
