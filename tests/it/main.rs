@@ -5,6 +5,7 @@
 
 mod arrows;
 mod auth;
+mod blocking;
 mod clients;
 mod conformance;
 mod durability;

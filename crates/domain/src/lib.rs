@@ -25,6 +25,7 @@
 //! ```
 
 mod admission;
+mod blocking;
 mod draft;
 mod event;
 mod fault;
@@ -44,6 +45,7 @@ pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal, bearer};
+pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,

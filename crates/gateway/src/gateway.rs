@@ -82,7 +82,10 @@ impl Gateway {
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
         let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
-        let hub = Arc::new(Hub::new(head, after, rows));
+        let blocks = Arc::clone(backend.admission.blocks());
+        // After the head: what the list does not have yet, the feed will follow.
+        blocks.load(backend.log.blocked().await?);
+        let hub = Arc::new(Hub::new(head, after, rows, blocks));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let server = settings.server.clone();

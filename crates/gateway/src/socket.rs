@@ -248,6 +248,7 @@ impl Socket {
         let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
             Ok(place) => place,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
+            Err(Barred::Blocked) => return self.turn_away(Refusal::UserBlocked, machine),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
         };
         tracing::debug!(user = %who.user_id, role = principal.role().as_str(), resumed = session.is_some(), "socket connected");
@@ -307,8 +308,8 @@ impl Socket {
         match self.joined.as_ref().and_then(|joined| joined.mailbox.over()) {
             None => {}
             Some(Over::Replaced) => machine.close(Reason::ForcedClose, Some(RESTARTING), now),
-            // Told to come back, the two would take the session from each other for ever.
-            Some(Over::Superseded) => machine.disconnect_all(now),
+            // Told to come back, two would take a session from each other for ever, and one who is blocked is refused.
+            Some(Over::Superseded | Over::Blocked) => machine.disconnect_all(now),
         }
     }
 
@@ -348,6 +349,10 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
+        // Blocked, it is on its way out.
+        if self.joined.as_ref().is_none_or(|joined| joined.mailbox.is_ending()) {
+            return;
+        }
         if let Err(wait) = self.limiter.check() {
             self.strikes += 1;
             reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));

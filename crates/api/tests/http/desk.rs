@@ -16,8 +16,8 @@ use carillon_domain::ports::{
 };
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
-    Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
-    NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
+    Admission, AppendLimits, Blocked, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark,
+    Marked, NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -237,6 +237,10 @@ impl Log for Moody<MemoryLog> {
 
     async fn secret(&self) -> Result<Secret, PortError> {
         self.inner.secret().await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.inner.blocked().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -1,13 +1,16 @@
 //! The log in memory: correct, simple, and in no hurry. Its inbox is [`MemoryInbox`], over the same state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::MemoryInbox;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::{Entitlement, Epoch, EventId, Head, Page, Position, Room, Row, Timestamp, UserId};
+use crate::{
+    Blocked, Entitlement, Epoch, EventId, Head, Page, Position, Room, Row, Status, Timestamp, UserId,
+    status_change,
+};
 
 /// A log in memory. Clones share its rows.
 #[derive(Debug, Clone)]
@@ -27,6 +30,7 @@ pub(super) struct State {
     keys: HashMap<(String, String), UsedKey>,
     /// Since when a user has a room.
     pub(super) entered: HashMap<(UserId, Room), Position>,
+    blocked: HashSet<UserId>,
     /// When a user read a row; what is not here is unread.
     pub(super) read: HashMap<(UserId, Position), Timestamp>,
 }
@@ -49,8 +53,18 @@ impl MemoryLog {
     #[must_use]
     pub fn with_epoch(epoch: Epoch) -> Self {
         let head = Head { epoch, position: Position::START, trimmed: Position::START };
-        let (rows, keys, entered, read) = Default::default();
-        Self { state: Arc::new(Mutex::new(State { head, first_epoch: epoch, rows, keys, entered, read })) }
+        let (rows, keys, entered, blocked, read) = Default::default();
+        Self {
+            state: Arc::new(Mutex::new(State {
+                head,
+                first_epoch: epoch,
+                rows,
+                keys,
+                entered,
+                blocked,
+                read,
+            })),
+        }
     }
 
     /// The inboxes over this log.
@@ -124,6 +138,12 @@ impl Log for MemoryLog {
         Ok(Secret(secret))
     }
 
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        let state = lock(&self.state);
+        let (epoch, as_of) = (state.head.epoch, state.head.position);
+        Ok(Blocked { epoch, as_of, users: state.blocked.iter().cloned().collect() })
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         let mut state = lock(&self.state);
         let old: Vec<Position> = (state.rows.values())
@@ -182,6 +202,11 @@ impl State {
         for (room, notification) in &publish.rows {
             if self.rows.values().any(|row| row.notification.id == notification.id) {
                 return Err(PortError::Rejected { port: "log", source: "a notification id is taken".into() });
+            }
+            match status_change(room, notification) {
+                Some((user_id, Status::Blocked)) => drop(self.blocked.insert(user_id)),
+                Some((user_id, Status::Active)) => drop(self.blocked.remove(&user_id)),
+                None => {}
             }
             let position = self.head.position.plus(1);
             let (room, notification) = (room.clone(), notification.clone());

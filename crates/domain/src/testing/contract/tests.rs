@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::Stores;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::testing::{MemoryLog, block_on};
-use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
+use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -112,6 +112,10 @@ impl Log for SequenceLog {
     }
 
     async fn secret(&self) -> Result<Secret, PortError> {
+        panic!("not asked for here")
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
         panic!("not asked for here")
     }
 
