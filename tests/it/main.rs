@@ -18,6 +18,7 @@ mod marks;
 mod metrics;
 mod origins;
 mod parsers;
+mod postgres;
 mod readme;
 mod recovery;
 mod refusals;

@@ -10,7 +10,8 @@
 //! something happen. That something does *not* happen is shown by a fence: a notification published afterwards,
 //! which must be the next thing heard ([`Clinic::hears_nothing`]).
 //!
-//! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), and `npm ci` in `tests/js`.
+//! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), `npm ci` in `tests/js`, and for what uses
+//! [`Postgres`] a server: `tests/with-servers COMMAND`.
 
 pub mod client;
 pub mod clinic;
@@ -20,6 +21,7 @@ pub mod driver;
 pub mod http;
 pub mod light;
 pub mod node;
+pub mod postgres;
 pub mod raw;
 pub mod users;
 
@@ -31,6 +33,7 @@ pub use dice::Dice;
 pub use driver::Life;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
+pub use postgres::Postgres;
 pub use users::User;
 
 /// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.

@@ -16,13 +16,13 @@ use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
-use carillon_store_sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::ambient::{RandomIds, SystemClock};
-use crate::settings::{Database, Settings};
+use crate::settings::Settings;
+use crate::store::Store;
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
 const POLL_BUFFER: usize = 64 * 1024;
@@ -44,17 +44,6 @@ pub(crate) struct Node {
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
-}
-
-/// Brings the database up to this version.
-pub(crate) async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    match &settings.database {
-        Database::Sqlite(file) => {
-            Ok(SqliteStore::open(carillon_store_sqlite::Settings::new(file)).await.context("DATABASE_URL")?)
-        }
-        // Settings refuse it until its store comes.
-        Database::Postgres => anyhow::bail!("DATABASE_URL: this build has no PostgreSQL store yet"),
-    }
 }
 
 impl Node {
@@ -134,15 +123,15 @@ impl Node {
 
 /// The domain over its adapters.
 async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
-    let store = Arc::new(open(settings).await?);
+    let (log, inbox) = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
-    let secret = store.secret().await.context("the log's secret")?;
+    let secret = log.secret().await.context("the log's secret")?;
     Ok(Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
-        reader: Reader::new(Arc::clone(&store) as _, Arc::clone(&fanout), Arc::clone(&clock)),
-        log: store,
+        reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
+        log,
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
