@@ -66,7 +66,7 @@ fn a_list_that_is_read_anew_ends_those_who_are_on_it() {
     let (hub, who, other) = (hub(10), patient("p", 0), patient("q", 0));
     let ((_, mailbox), (_, others)) = (join(&hub, &who), join(&hub, &other));
     assert!(!hub.knows_blocks());
-    let users = vec![who.user_id.clone(), "nobody".parse().unwrap()];
+    let users = vec![who.user_id, "nobody".parse().unwrap()];
     hub.load_blocks(Blocked { epoch: EPOCH, as_of: at(10), users });
     assert!(hub.knows_blocks());
     assert_eq!((mailbox.over(), others.over()), (Some(Over::Blocked), None));
