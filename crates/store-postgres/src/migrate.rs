@@ -14,8 +14,10 @@ use crate::settings::Settings;
 use crate::statement::Statement;
 
 /// In their order: the version, and what it does.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
+    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_blocked_users/up.sql")),
+];
 
 /// The table of the `diesel` program, in our schema, since a service in the same database may have its own.
 const PREPARE: &str = "CREATE SCHEMA IF NOT EXISTS carillon; \

@@ -250,7 +250,10 @@ pub async fn a_log_keeps_its_secret(stores: Stores) {
 pub async fn a_block_is_kept_with_its_row(stores: Stores) {
     let desk = Desk::new(stores);
     assert_eq!(blocked(&desk).await, (0, Vec::new()));
-    desk.append(&[desk.drafts.publish(&["user:b"]), desk.drafts.status("a:1\u{e9}", "BLOCKED")]).await;
+    let mut block = desk.drafts.status("a:1\u{e9}", "BLOCKED");
+    let data = json!({"more": {"status": "ACTIVE"}, "note": "\0\0 \\u0000 \\\0", "status": "BLOCKED"});
+    block.rows[0].1.data = Data::new(data.as_object().unwrap()).unwrap();
+    desk.append(&[desk.drafts.publish(&["user:b"]), block]).await;
     assert_eq!(blocked(&desk).await, (2, vec!["a:1\u{e9}".to_owned()]));
     let mut bad = desk.drafts.publish(&["all", "user:1"]);
     bad.rows[1].1.id = bad.rows[0].1.id;
