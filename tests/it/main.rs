@@ -24,6 +24,7 @@ mod recovery;
 mod refusals;
 mod routing;
 mod slow_reader;
+mod stream;
 mod tokens;
 mod transports;
 mod wire;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web;
 use anyhow::Context as _;
-use carillon_api::{Api, ApiParts, ApiSettings};
+use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
@@ -51,6 +51,7 @@ impl Node {
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let backend = backend(settings).await?;
         let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
+        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) =
             Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
@@ -61,10 +62,10 @@ impl Node {
             admission,
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
+            open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(api_settings(settings), parts);
-        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -119,6 +120,14 @@ impl Node {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The way from the API to the gateway's streams.
+fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
+    Arc::new(move |user, since| {
+        let gateway = Arc::clone(&gateway);
+        Box::pin(async move { gateway.stream(&user, since).await.ok() })
+    })
 }
 
 /// The domain over its adapters.

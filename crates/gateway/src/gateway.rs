@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::application::{Application, Handshake};
 use crate::feed::Feed;
 use crate::hub::Hub;
+use crate::limiter::UserLimiter;
 use crate::recent;
 use crate::server::{Server, ServerSettings};
 use crate::socket::Socket;
@@ -68,6 +69,8 @@ pub struct Gateway {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
+    /// What all connections of one user may do together.
+    pub(crate) user_limiter: UserLimiter,
     store_turns: Semaphore,
 }
 
@@ -89,6 +92,7 @@ impl Gateway {
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let server = settings.server.clone();
+        let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
             settings,
             hub,
@@ -97,6 +101,7 @@ impl Gateway {
             log: backend.log,
             pids: backend.pids,
             wall_clock: backend.clock,
+            user_limiter,
             store_turns: Semaphore::new(STORE_TURNS),
         };
         Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))

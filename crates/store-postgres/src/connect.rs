@@ -69,16 +69,17 @@ pub(crate) async fn connect(settings: &Settings, setup: &str) -> Result<Connecti
 ///
 /// - An append is ordered by a row lock and looks again once it has it, which asks for READ COMMITTED.
 /// - A commit is on the disk before it is answered. Only `off` is changed: `remote_apply` is the operator's choice.
-/// - All statements walk an index from a place on. Statistics lag behind a log that grows, so the planner is not asked
-///   whether a scan or a hash might be better, and not asked again for each value.
+/// - All statements walk an index in its order, from a place on. Statistics lag behind a log that grows and know little of
+///   pairs, so the planner is not asked whether a scan, a sort or a hash might do, and not asked again for each value.
 /// - A node that is gone or stands still does not keep its transaction open.
 pub(crate) fn setup(patience: Patience) -> String {
     let (statement, lock) = (patience.statement().as_millis(), patience.lock().as_millis());
     format!(
-        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+        "SET default_transaction_isolation = 'read committed'; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
          SET plan_cache_mode = force_generic_plan; SET jit = off; \
-         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+         SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
+         SET enable_incremental_sort = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
          SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
          SET idle_in_transaction_session_timeout = {statement}; \
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \

@@ -62,7 +62,7 @@ struct Span {
 
 /// A room's rows, newest first, less those with a mark of the kind named. Pairs are compared so that the index by room
 /// is the only way; the bounds on the position alone pick the partitions.
-const ROWS: &str = "\
+pub(crate) const ROWS: &str = "\
     SELECT n.position FROM carillon.notifications n
     WHERE (n.room, n.position) > ($1, $2) AND (n.room, n.position) < ($1, $3) AND n.position > $2 AND n.position < $3
         AND (n.expires_at IS NULL OR n.expires_at > $4)

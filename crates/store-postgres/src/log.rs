@@ -130,7 +130,7 @@ async fn read(connection: &mut AsyncPgConnection, after: Position, limit: u32) -
 
 /// From each room its first rows, off the index by room: comparing pairs leaves the planner no other way that keeps the
 /// order. The bounds on the position alone pick the partitions.
-const REPLAY: &str = "\
+pub(crate) const REPLAY: &str = "\
     SELECT h.epoch, h.position, h.trimmed, n.* FROM carillon.log_head h LEFT JOIN LATERAL (
         SELECT r.* FROM unnest($1, $2) AS e (room, since) CROSS JOIN LATERAL (
             SELECT * FROM carillon.notifications n
@@ -165,7 +165,7 @@ fn places(rooms: &[Entitlement], after: Position) -> (Vec<&str>, Vec<i64>) {
 }
 
 /// As [`REPLAY`], answered by the index alone.
-const MISSED: &str = "\
+pub(crate) const MISSED: &str = "\
     SELECT h.epoch, h.position, h.trimmed, (
         SELECT count(*) FROM (
             SELECT FROM unnest($1, $2) AS e (room, since) CROSS JOIN LATERAL (

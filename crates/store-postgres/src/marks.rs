@@ -35,7 +35,7 @@ const NEWS: &str = "\
         ORDER BY n.room, n.position LIMIT 1)";
 
 /// The last of the rows after a place that are read or expired without a gap, and whether one of them has no mark.
-const ADVANCE: &str = "\
+pub(crate) const ADVANCE: &str = "\
     SELECT max(a.position), coalesce(bool_or(NOT a.is_marked), false) FROM (
         SELECT n.position, m.position IS NOT NULL AS is_marked, bool_or(
             m.position IS NULL AND (n.expires_at IS NULL OR n.expires_at > $4)

@@ -19,6 +19,19 @@ const MIGRATIONS: [(&str, &str); 2] = [
     ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_blocked_users/up.sql")),
 ];
 
+/// What takes each back.
+#[cfg(test)]
+pub(crate) const DOWN: [(&str, &str); 1] = [(
+    "20261123000000",
+    include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
+)];
+
+/// Their versions, in their order.
+#[cfg(test)]
+pub(crate) fn versions() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|(version, _)| *version)
+}
+
 /// The table of the `diesel` program, in our schema, since a service in the same database may have its own.
 const PREPARE: &str = "CREATE SCHEMA IF NOT EXISTS carillon; \
     CREATE TABLE IF NOT EXISTS carillon.__diesel_schema_migrations ( \

@@ -1,6 +1,12 @@
 //! The contract suite on a real PostgreSQL, and what only this adapter can be asked. Each test has a database of its own
 //! on the server that `tests/with-servers` starts.
 
+mod bounds;
+mod databases;
+mod faults;
+mod nodes;
+mod trimming;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,6 +66,11 @@ impl Database {
         PostgresStore::open(self.settings()).await.unwrap()
     }
 
+    /// A connection beside the store's.
+    async fn raw(&self) -> Client {
+        connect(&self.url()).await
+    }
+
     async fn drop(self) {
         self.execute_on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
@@ -91,3 +102,16 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 }
 
 carillon_domain::store_contract!(run);
+
+/// Makes the partitions short, so that a test can fill them.
+async fn short_partitions(raw: &Client, span: i64) {
+    let sql = format!(
+        "DROP TABLE carillon.notifications_1, carillon.notifications_1048577; DELETE FROM carillon.partitions; \
+         SELECT carillon.add_partition(1, {span})"
+    );
+    raw.batch_execute(&sql).await.unwrap();
+}
+
+async fn number(raw: &Client, sql: &str) -> i64 {
+    raw.query_one(sql, &[]).await.unwrap().get(0)
+}

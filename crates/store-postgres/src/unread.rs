@@ -10,7 +10,7 @@ use crate::statement::Statement;
 /// Of each room: how many rows lie beyond what was read up to, how many of them are unread, and how many were made unread
 /// below. It looks at no more than one entry beyond the bound in either place. Pairs are compared so that the index by
 /// room is the only way; the bounds on the position alone pick the partitions.
-const COUNT: &str = "\
+pub(crate) const COUNT: &str = "\
     SELECT b.rows, b.unread, u.unread
     FROM unnest($2, $3) AS e (room, since)
     LEFT JOIN carillon.inbox i ON i.user_id = $1 AND i.room = e.room

@@ -118,7 +118,7 @@ BEGIN
     INSERT INTO carillon.partitions VALUES (first, last);
 END $$;
 
--- Adds partitions until the log can grow by `room` rows and has a spare one after that. A partition that filled in less
+-- Adds partitions until the log can grow by `room` rows and has a spare one after that, under the head's lock. A partition that filled in less
 -- than a day makes the next twice as long, so that their number stays near that of the days kept.
 CREATE FUNCTION carillon.extend(at bigint, room bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -144,7 +144,7 @@ BEGIN
     END LOOP;
 END $$;
 
-SELECT carillon.extend(0, 0);
+SELECT carillon.extend(1, 0);
 
 -- Keeps a batch: one call, one statement, one commit. The head's row lock orders everyone who appends; being VOLATILE,
 -- each statement within sees what was committed before it began, so also what the lock was waited for.
@@ -254,7 +254,12 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO STRICT head FROM carillon.log_head WHERE id = 1;
-    PERFORM carillon.extend(head.position, 1 << 18);
+    IF NOT EXISTS (SELECT FROM carillon.partitions p WHERE p.first > head.position) THEN
+        -- Under the head's lock, as appends do it; and nothing else under it.
+        SELECT * INTO STRICT head FROM carillon.log_head WHERE id = 1 FOR UPDATE;
+        PERFORM carillon.extend(head.position, 0);
+        RETURN true;
+    END IF;
 
     FOR part IN SELECT * FROM carillon.partitions p WHERE p.first <= head.position ORDER BY p.first LOOP
         name := 'notifications_' || part.first;
