@@ -16,7 +16,7 @@ use crate::statement::Statement;
 /// In their order: the version, and what it does.
 const MIGRATIONS: [(&str, &str); 2] = [
     ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
-    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_blocked_users/up.sql")),
+    ("20261123021500", include_str!("../../../migrations/postgres/2026-11-23-021500_blocked_users/up.sql")),
 ];
 
 /// What takes each back.
