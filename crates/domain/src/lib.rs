@@ -27,6 +27,7 @@
 mod admission;
 mod blocking;
 mod draft;
+mod drain;
 mod event;
 mod explain;
 mod fault;
@@ -48,6 +49,7 @@ mod time;
 pub use admission::{Admission, Refusal, bearer};
 pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use drain::{Drain, Drained};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,

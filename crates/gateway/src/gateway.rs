@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Fanout, Log, Pids, PortError};
+use carillon_domain::ports::{Clock, Explain, Fanout, Log, Pids, PortError};
 use carillon_domain::{Admission, Follower, Head, Position, Reader, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -52,6 +52,8 @@ pub struct Backend {
     pub reader: Reader,
     /// What they missed.
     pub log: Arc<dyn Log>,
+    /// Who is told which of it was queued.
+    pub explain: Arc<dyn Explain>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
     /// How sessions travel with their clients.
@@ -67,6 +69,7 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) explain: Arc<dyn Explain>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
     /// What all connections of one user may do together.
@@ -75,8 +78,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A server whose gateway stands at the log's head, and the task that carries the log to it, which must run for as
-    /// long as the server does.
+    /// A server whose gateway stands at the log's head, and the task that carries the log to it and tells the store whom it
+    /// reached, which must run for as long as the server does.
     ///
     /// # Errors
     /// The log's head, or the rows before it, cannot be read.
@@ -91,7 +94,7 @@ impl Gateway {
         let hub = Arc::new(Hub::new(head, after, rows, blocks));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
-        let server = settings.server.clone();
+        let (server, fanout, explain) = (settings.server.clone(), backend.fanout, backend.explain);
         let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
             settings,
@@ -99,12 +102,20 @@ impl Gateway {
             admission: backend.admission,
             reader: backend.reader,
             log: backend.log,
+            explain: Arc::clone(&explain),
             pids: backend.pids,
             wall_clock: backend.clock,
             user_limiter,
             store_turns: Semaphore::new(STORE_TURNS),
         };
-        Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))
+        let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
+        let run = async move {
+            tokio::select! {
+                () = feed.run(fanout) => {}
+                () = hub.reached.run(explain.as_ref(), &node_id) => {}
+            }
+        };
+        Ok((Server::new(server, Arc::new(gateway)), run))
     }
 }
 

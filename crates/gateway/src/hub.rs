@@ -13,12 +13,15 @@ use metrics::{counter, gauge};
 
 use crate::frames;
 use crate::mailbox::{Mailbox, Over, Stage};
+use crate::reached::Reached;
 use crate::recent::Recent;
 
 /// The connections of this node, by room.
 pub(crate) struct Hub {
     state: Mutex<State>,
     blocks: Arc<BlockList>,
+    /// For how many each row was queued.
+    pub(crate) reached: Reached,
 }
 
 struct State {
@@ -111,7 +114,7 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), blocks }
+        Self { state: Mutex::new(state), blocks, reached: Reached::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,13 +197,15 @@ impl Hub {
             })
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
-        let mut ending = Vec::new();
+        let (mut reached, mut ending) = (Vec::new(), Vec::new());
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
             if let Some(members) = state.rooms.get(&row.room) {
-                for member in members.values().filter(|member| row.position > member.since) {
-                    member.mailbox.offer(row.position, &frame);
+                let members = members.values().filter(|member| row.position > member.since);
+                let queued = members.filter(|member| member.mailbox.offer(row.position, &frame)).count();
+                if queued > 0 {
+                    reached.push((row.position, u32::try_from(queued).unwrap_or(u32::MAX)));
                 }
             }
             if self.blocks.follow(&row) {
@@ -211,6 +216,8 @@ impl Hub {
             }
             state.recent.push(row, frame);
         }
+        drop(state);
+        self.reached.count(reached);
         ending
     }
 
@@ -237,6 +244,7 @@ impl Hub {
         state.epoch = epoch;
         state.cursor = cursor;
         state.recent = Recent::new(cursor);
+        self.reached.clear();
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
             member.mailbox.end(Over::Replaced);
@@ -271,13 +279,17 @@ impl Hub {
         let Some(missed) = state.recent.missed(who, inner.sent, now) else {
             return CaughtUp::Read(inner.sent, end);
         };
+        let mut queued = Vec::new();
         for (position, frame) in missed.take_while(|(position, _)| *position <= end) {
             if !mailbox.fits(&inner, frame.len()) {
+                self.reached.count(queued);
                 return CaughtUp::Full;
             }
             inner.push(frame.clone());
             inner.sent = position;
+            queued.push((position, 1));
         }
+        self.reached.count(queued);
         inner.sent = end;
         inner.stage = next;
         CaughtUp::Done

@@ -26,6 +26,7 @@ mod limiter;
 mod listen;
 mod mailbox;
 mod origin;
+mod reached;
 mod reading;
 mod recent;
 mod recovery;

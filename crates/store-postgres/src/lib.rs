@@ -21,16 +21,19 @@
 mod append;
 mod connect;
 mod error;
+mod explain;
 mod inbox;
 mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod outbox;
 mod pool;
 mod rows;
 mod schema;
 mod settings;
 mod statement;
+mod tls;
 mod unread;
 
 pub use error::OpenError;

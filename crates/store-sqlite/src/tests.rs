@@ -128,6 +128,7 @@ mod files {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
         let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-021500_blocked_users/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-020000_explain/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-000000_log_secret/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-22-000000_log_and_inbox/down.sql"),
