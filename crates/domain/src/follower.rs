@@ -60,7 +60,8 @@ impl Follower {
     /// A node says that the log has grown. A hint of another epoch is no proof that ours ended (it may be late), so
     /// it only asks for a look at the store, which is.
     pub fn hint(&mut self, hint: Hint) -> Step {
-        if hint.epoch != self.epoch || hint.from > self.cursor {
+        let has_gap = hint.from > self.cursor && !mutated!(NoGapCheck);
+        if self.is_other(hint.epoch) || has_gap {
             return Step::Read(self.cursor);
         }
         self.advance(hint.rows, hint.to)
@@ -68,7 +69,7 @@ impl Follower {
 
     /// The store says how far the log has come.
     pub fn head(&mut self, head: Head) -> Step {
-        if head.epoch != self.epoch {
+        if self.is_other(head.epoch) {
             *self = Self::new(head);
             return Step::Replaced;
         }
@@ -78,11 +79,15 @@ impl Follower {
     /// The store answers a read after the cursor; a page that began elsewhere must not come here. When the page was
     /// cut by its limit, [`Follower::head`] with the page's head asks for the next one.
     pub fn page(&mut self, page: Page) -> Step {
-        if page.head.epoch != self.epoch {
+        if self.is_other(page.head.epoch) {
             *self = Self::new(page.head);
             return Step::Replaced;
         }
         self.advance(page.rows, page.through)
+    }
+
+    fn is_other(&self, epoch: Epoch) -> bool {
+        epoch != self.epoch && !mutated!(EpochIgnored)
     }
 
     fn advance(&mut self, rows: Vec<Arc<Row>>, to: Position) -> Step {

@@ -1,0 +1,392 @@
+//! What can happen in a world, one thing a step.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, Trim};
+use carillon_domain::testing::block_on;
+use carillon_domain::{Epoch, Principal, Role, Timestamp};
+
+use super::client::{Client, Word};
+use super::coverage::Seen;
+use super::node::{Node, RECOVERY_AGE};
+use super::page::{Claim, Page, Why};
+use super::publishing::Job;
+use super::session::Session;
+use super::world::{USERS, World};
+
+/// Something that happens now and then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Habit {
+    Publish,
+    AskAgain,
+    Append,
+    Follow,
+    PollHead,
+    Drive,
+    Hint,
+    Read,
+    Connect,
+    Cut,
+    Notice,
+    Reload,
+    ChangeRole,
+    Forge,
+    Kill,
+    Start,
+    Store,
+    Fanout,
+    Trim,
+    Backup,
+    Restore,
+    Sleep,
+}
+
+/// How often, and whether it is trouble.
+pub(super) const HABITS: [(Habit, usize, bool); 22] = [
+    (Habit::Publish, 16, false),
+    (Habit::AskAgain, 6, false),
+    (Habit::Append, 16, false),
+    (Habit::Follow, 22, false),
+    (Habit::PollHead, 5, false),
+    (Habit::Drive, 40, false),
+    (Habit::Hint, 10, false),
+    (Habit::Read, 30, false),
+    (Habit::Connect, 16, false),
+    (Habit::Cut, 7, true),
+    (Habit::Notice, 4, false),
+    (Habit::Reload, 2, true),
+    (Habit::ChangeRole, 2, true),
+    (Habit::Forge, 1, true),
+    (Habit::Kill, 3, true),
+    (Habit::Start, 4, false),
+    (Habit::Store, 3, true),
+    (Habit::Fanout, 2, true),
+    (Habit::Trim, 2, true),
+    (Habit::Backup, 2, true),
+    (Habit::Restore, 1, true),
+    (Habit::Sleep, 1, true),
+];
+
+/// Publishes in one world.
+const JOBS: usize = 40;
+
+impl World {
+    pub(super) fn follow(&mut self, habit: Habit) {
+        let client = self.shared.dice.below(self.clients.len());
+        match habit {
+            Habit::Publish => self.publish(),
+            Habit::AskAgain => {
+                let waiting = (0..self.jobs.len()).filter(|n| self.jobs[*n].is_waiting());
+                if let Some(n) = self.shared.dice.pick(&waiting.collect::<Vec<_>>()) {
+                    self.ask(n);
+                }
+            }
+            Habit::Append | Habit::Follow | Habit::PollHead | Habit::Drive => self.give_turn(habit),
+            Habit::Hint => self.hint(),
+            Habit::Read => {
+                let messages = 1 + self.shared.dice.below(4);
+                (0..messages).any(|_| !self.read(client));
+            }
+            Habit::Connect => {
+                if self.clients[client].link.is_none() {
+                    self.connect(client);
+                }
+            }
+            Habit::Cut => self.cut(client),
+            Habit::Notice => self.notice(),
+            Habit::Reload => self.reload(client),
+            Habit::ChangeRole => self.change_role(),
+            Habit::Forge => self.forge(client),
+            Habit::Kill => self.kill(),
+            Habit::Start => {
+                let down = (0..self.nodes.len()).find(|place| self.nodes[*place].is_none());
+                if let Some(place) = down.filter(|_| !self.shared.store.is_down.load(Ordering::Relaxed)) {
+                    self.start(place);
+                }
+            }
+            Habit::Store => {
+                let was_down = self.shared.store.is_down.fetch_xor(true, Ordering::Relaxed);
+                self.say(|_| format!("the store is {}", if was_down { "back" } else { "away" }));
+                self.coverage.saw(Seen::StoreAway);
+            }
+            Habit::Fanout => {
+                let was_down = self.shared.network.is_down.fetch_xor(true, Ordering::Relaxed);
+                self.say(|_| format!("the fanout is {}", if was_down { "back" } else { "away" }));
+                self.coverage.saw(Seen::FanoutAway);
+                if was_down {
+                    self.tell_lagged();
+                }
+            }
+            Habit::Trim => self.trim(),
+            Habit::Backup => {
+                let life = self.chronicle.lock().now().clone();
+                self.backup = Some((self.shared.store.log.backup(), life));
+                self.say(|_| "a backup is made".into());
+            }
+            Habit::Restore => self.restore(),
+            Habit::Sleep => {
+                let time = if self.shared.dice.chance(50) { RECOVERY_AGE * 2 } else { RECOVERY_AGE / 40 };
+                self.say(|_| format!("nothing happens for {time:?}"));
+                self.pass(time);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        if self.jobs.len() >= JOBS {
+            return;
+        }
+        let dice = &self.shared.dice;
+        let user = dice.pick(&USERS).unwrap_or_default();
+        let rooms: Vec<String> = match dice.below(8) {
+            0..=2 => vec![format!("user:{user}")],
+            3 => vec!["all".into()],
+            4 => vec!["role:patient".into()],
+            5 => vec!["role:doctor".into()],
+            6 => vec![format!("patient:{user}"), "role:doctor".into()],
+            _ => vec!["all".into(), format!("user:{user}"), "role:patient".into()],
+        };
+        let now = self.shared.clock.now();
+        let expires_at = dice.chance(6).then(|| now.saturating_add(Duration::from_millis(dice.roll() % 900)));
+        let n = self.jobs.len();
+        self.jobs.push(Job::new(n, &rooms, dice.chance(80), expires_at));
+        self.say(|_| format!("publish {n} to {rooms:?}"));
+        self.ask(n);
+    }
+
+    pub(super) fn ask(&mut self, n: usize) {
+        let Some(place) = self.any_node() else { return };
+        let Some(node) = &self.nodes[place] else { return };
+        self.jobs[n].ask(place, node);
+        self.say(|_| format!("publish {n} is sent to node {place}"));
+    }
+
+    fn give_turn(&mut self, habit: Habit) {
+        let (now, Some(place)) = (self.now, self.any_node()) else { return };
+        let Some(node) = &mut self.nodes[place] else { return };
+        match habit {
+            Habit::Append => node.append(),
+            Habit::Follow => node.follow(false),
+            Habit::PollHead => node.follow(true),
+            _ => {
+                let which = self.shared.dice.below(node.sessions.len() + 1);
+                node.drive((which > 0).then(|| which - 1), now);
+                node.sessions.retain(|session| !session.is_finished || !session.to_client.is_empty());
+            }
+        }
+        self.say(|_| format!("node {place}: {habit:?}"));
+        self.look_for_answers();
+    }
+
+    fn hint(&mut self) {
+        let Some((place, signal)) = self.shared.network.take(&self.shared.dice) else { return };
+        let chance = self.shared.dice.below(100);
+        if chance < 20 {
+            self.coverage.saw(Seen::HintLost);
+            return self.say(|_| format!("a hint to node {place} is lost"));
+        }
+        let Some(node) = &self.nodes[place] else { return };
+        node.fanout.local.publish(signal.clone());
+        if chance < 40 {
+            self.coverage.saw(Seen::HintRepeated);
+            node.fanout.local.publish(signal);
+        }
+        self.say(|_| format!("a hint reaches node {place}{}", if chance < 40 { " twice" } else { "" }));
+    }
+
+    pub(super) fn connect(&mut self, n: usize) {
+        let Some(place) = self.any_node() else { return };
+        let Some(node) = &mut self.nodes[place] else { return };
+        let (now, id) = (self.shared.clock.now(), self.sessions);
+        self.sessions += 1;
+        let session = Session::open(&node.gateway, id, n, self.shared.figures.link, self.now);
+        let cursor = node.gateway.hub.offset();
+        if node.sessions.iter().any(|session| session.client == n && !session.is_closed) {
+            self.coverage.saw(Seen::LeftBehind);
+        }
+        node.sessions.push(session);
+        let client = &mut self.clients[n];
+        client.begin((place, id), now, cursor.position);
+        self.say(|world| format!("client {n} connects to node {place}: {}", world.clients[n].connect()));
+    }
+
+    /// Reads one message; `false` if there is none.
+    pub(super) fn read(&mut self, n: usize) -> bool {
+        let Some((place, id)) = self.clients[n].link else { return false };
+        let session = self.nodes[place].as_mut().and_then(|node| node.session(id));
+        let Some(session) = session else {
+            self.lose(n);
+            return false;
+        };
+        let Some(text) = session.to_client.pop_front() else {
+            if session.is_closed {
+                self.lose(n);
+            }
+            return false;
+        };
+        let word = self.clients[n].read(&text);
+        self.say(|_| format!("client {n} reads {word:?}"));
+        match word {
+            Word::Say(answer) => session_says(self.nodes[place].as_mut(), id, answer),
+            word => self.judge(n, word, &text),
+        }
+        true
+    }
+
+    fn judge(&mut self, n: usize, word: Word, text: &str) {
+        let (now, limit) = (self.shared.clock.now(), self.shared.figures.recovery_limit as usize);
+        let mut lives = self.chronicle.lock();
+        let client = &mut self.clients[n];
+        let seen = match word {
+            Word::Notification(offset, id) => {
+                client.page.hears(&mut lives, offset, id, now);
+                None
+            }
+            Word::State(recovered, offset) => {
+                let why = client.page.is_told(&mut lives, (recovered, offset), (client.claim, limit), now);
+                client.is_told = true;
+                client.seen(why)
+            }
+            Word::Bad => {
+                lives.blame(format!("client {n} stops for good, or cannot read {text:?}"));
+                None
+            }
+            Word::Nothing | Word::Connected | Word::Say(_) => None,
+        };
+        for seen in seen.into_iter().flatten() {
+            self.coverage.saw(seen);
+        }
+    }
+
+    /// A client loses its link, and knows it.
+    fn lose(&mut self, n: usize) {
+        self.clients[n].link = None;
+        self.say(|_| format!("client {n} lost its link"));
+    }
+
+    /// A client's link breaks. Its server learns of it at once, or much later.
+    fn cut(&mut self, n: usize) {
+        let Some((place, id)) = self.clients[n].link.take() else { return };
+        let is_half_open = self.shared.dice.chance(50);
+        self.coverage.saw(if is_half_open { Seen::LinkHalfOpen } else { Seen::LinkCut });
+        let now = self.now;
+        let session = self.nodes[place].as_mut().and_then(|node| node.session(id));
+        if let Some(session) = session.filter(|_| !is_half_open) {
+            session.fail(now);
+        }
+        self.say(|_| format!("client {n} is cut off, half open: {is_half_open}"));
+    }
+
+    /// A node finds that a client has been gone for a while.
+    fn notice(&mut self) {
+        let (now, Some(place)) = (self.now, self.any_node()) else { return };
+        let Some(node) = &mut self.nodes[place] else { return };
+        let clients = &self.clients;
+        let is_gone = |session: &&mut Session| clients[session.client].link != Some((place, session.id));
+        let Some(session) = node.sessions.iter_mut().find(is_gone) else { return };
+        session.fail(now);
+        let n = session.client;
+        node.sessions.retain(|session| !session.is_finished);
+        self.say(|_| format!("node {place} finds that a link of client {n} is gone"));
+    }
+
+    /// The page is loaded again, with the offset that it noted or without.
+    fn reload(&mut self, n: usize) {
+        self.cut(n);
+        let client = &mut self.clients[n];
+        let noted = client.offset.clone().or(client.since.clone()).filter(|_| self.shared.dice.chance(70));
+        let mut page = Page::new(client.page.user_id.clone());
+        page.at = noted.as_ref().and_then(|noted| noted.parse().ok());
+        *client = Client::new(client.role, page);
+        client.since = noted;
+        self.say(|world| format!("client {n} loads its page again, since {:?}", world.clients[n].since));
+    }
+
+    /// A user is given another role: the next tokens of their pages say so.
+    fn change_role(&mut self) {
+        let user = self.shared.dice.pick(&USERS).unwrap_or_default();
+        for client in self.clients.iter_mut().filter(|client| client.page.user_id.as_str() == user) {
+            client.role = if client.role == Role::Doctor { Role::Patient } else { Role::Doctor };
+        }
+        self.coverage.saw(Seen::RoleChanged);
+        self.say(|_| format!("{user} has another role"));
+    }
+
+    /// A client that is away comes by something that is not its own.
+    fn forge(&mut self, n: usize) {
+        if self.clients[n].link.is_some() {
+            return;
+        }
+        let other = self.shared.dice.below(self.clients.len());
+        let is_stranger = self.clients[other].page.user_id != self.clients[n].page.user_id;
+        let stolen = self.clients[other].pid.clone().filter(|_| is_stranger);
+        let client = &mut self.clients[n];
+        client.pid = Some(stolen.unwrap_or_else(|| "forged".into()));
+        client.is_forging = true;
+        self.say(|world| format!("client {n} has {:?} for a pid", world.clients[n].pid));
+    }
+
+    fn kill(&mut self) {
+        let Some(place) = self.any_node() else { return };
+        let Some(node) = self.nodes[place].take() else { return };
+        let (sent, kept) = node.is_writing();
+        [(sent, Seen::DiedBeforeCommit), (kept, Seen::DiedBeforeHint)]
+            .into_iter()
+            .filter(|(is_so, _)| *is_so)
+            .for_each(|(_, seen)| self.coverage.saw(seen));
+        self.say(|_| format!("node {place} is killed; a batch was sent: {sent}, kept: {kept}"));
+        self.jobs.iter_mut().for_each(|job| job.lose(place));
+        // What the links held still arrives, or some of it.
+        for session in &node.sessions {
+            let arrives = self.shared.dice.below(session.to_client.len() + 1);
+            for text in session.to_client.iter().take(arrives) {
+                if self.clients[session.client].link != Some((place, session.id)) {
+                    break;
+                }
+                let word = self.clients[session.client].read(text);
+                self.say(|_| format!("client {} still reads {word:?}", session.client));
+                self.judge(session.client, word, text);
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, place: usize) {
+        self.nodes[place] = Some(Node::start(place, &self.shared));
+        self.say(|_| format!("node {place} starts"));
+    }
+
+    /// The oldest rows go.
+    fn trim(&mut self) {
+        let Ok(page) = block_on(self.shared.store.log.read(Default::default(), 1_000)) else { return };
+        let Some(row) = page.rows.get(self.shared.dice.below(page.rows.len() + 1)) else { return };
+        let before = row.notification.created_at;
+        let trim = Trim { rows_before: before, keys_before: Timestamp::from_millis(0).unwrap_or(before) };
+        drop(block_on(self.shared.store.log.trim(trim)));
+        let Ok(head) = block_on(self.shared.store.log.head()) else { return };
+        self.chronicle.lock().now().trimmed = head.trimmed;
+        self.coverage.saw(Seen::Trimmed);
+        for client in &self.clients {
+            if client.page.at.is_some_and(|at| at.position < head.trimmed) {
+                let is_there = client.link.is_some();
+                self.coverage.saw(if is_there { Seen::TrimPassedSlow } else { Seen::TrimPassedAbsent });
+            }
+        }
+        self.say(|_| format!("rows up to {} are deleted", head.trimmed.get()));
+    }
+
+    fn restore(&mut self) {
+        let Some((log, life)) = self.backup.take() else { return };
+        let epoch = Epoch::new(self.shared.dice.roll());
+        self.shared.store.log.restore(&log, epoch);
+        self.chronicle.lock().restored(epoch, life);
+        self.coverage.saw(Seen::Restored);
+        self.say(|_| format!("the backup is restored, in epoch {epoch:?}"));
+    }
+}
+
+fn session_says(node: Option<&mut Node>, id: u64, text: bytestring::ByteString) {
+    if let Some(session) = node.and_then(|node| node.session(id)) {
+        session.from_client.push_back(text);
+    }
+}
