@@ -18,6 +18,7 @@ mod metrics;
 mod origins;
 mod parsers;
 mod readme;
+mod recovery;
 mod refusals;
 mod routing;
 mod slow_reader;

@@ -12,7 +12,7 @@ use actix_web::dev::Server;
 use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings};
-use carillon_auth_jwt::Verifier;
+use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
@@ -61,7 +61,7 @@ impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let backend = backend(settings).await?;
-        let Backend { admission, reader, log, fanout, clock } = backend.clone();
+        let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
         let limits = AppendLimits::default();
         let (publisher, appender) =
             Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
@@ -78,7 +78,7 @@ impl Node {
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
-        tokio::spawn(trim(log, clock, Duration::from_secs(u64::from(settings.retention_days) * 24 * 3_600)));
+        tokio::spawn(trim(log, clock, settings.retention()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         let metrics = crate::metrics::start()?;
         let public_metrics = match settings.metrics_port {
@@ -138,10 +138,12 @@ async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
+    let secret = store.secret().await.context("the log's secret")?;
     Ok(Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(Arc::clone(&store) as _, Arc::clone(&fanout), Arc::clone(&clock)),
         log: store,
+        pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
     })
@@ -179,6 +181,8 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
         event_rate: at_least_one(settings.event_rate),
         event_burst: at_least_one(settings.event_burst),
         mailbox_bytes: settings.mailbox_bytes,
+        recovery_limit: settings.recovery_limit,
+        recovery_age: settings.retention(),
     }
 }
 

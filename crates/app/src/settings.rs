@@ -74,7 +74,7 @@ pub(crate) struct Settings {
     pub(crate) publish_rate: u32,
     pub(crate) publish_burst: u32,
     pub(crate) mailbox_bytes: usize,
-    pub(crate) recovery_limit: usize,
+    pub(crate) recovery_limit: u32,
     pub(crate) retention_days: u32,
     #[serde(rename = "presence_grace_ms", serialize_with = "millis")]
     pub(crate) presence_grace: Duration,
@@ -115,6 +115,11 @@ impl Settings {
         let mut reader = Reader::new(DEFAULTS, file, environment)?;
         let settings = Self::read(&mut reader, tokens);
         reader.finish(settings)
+    }
+
+    /// How long the log keeps its rows.
+    pub(crate) fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention_days) * 24 * 3_600)
     }
 
     fn read(from: &mut Reader, tokens: Tokens) -> Self {

@@ -7,10 +7,12 @@
 
 mod claims;
 mod key;
+mod pid;
 mod signer;
 mod verifier;
 
 pub use key::{JwtConfig, KeyError, KeySource, MIN_SECRET_BYTES};
+pub use pid::PidSealer;
 pub use signer::{SignError, Signer, TokenClaims};
 pub use verifier::{MAX_TOKEN_BYTES, Verifier};
 

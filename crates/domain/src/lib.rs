@@ -51,6 +51,7 @@ pub mod ports;
 mod principal;
 mod publisher;
 mod reader;
+mod recovery;
 mod room;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -73,5 +74,6 @@ pub use notification::{Data, Kind, Notification, Priority};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};
+pub use recovery::{Loss, Pid, Plan, Returning};
 pub use room::{BadRoom, Room};
 pub use time::Timestamp;

@@ -49,6 +49,12 @@ impl Position {
     pub fn plus(self, n: usize) -> Self {
         Self(self.0.saturating_add(n as u64).min(Self::END.0))
     }
+
+    /// The place `n` before, at least [`Position::START`].
+    #[must_use]
+    pub const fn minus(self, n: usize) -> Self {
+        Self(self.0.saturating_sub(n as u64))
+    }
 }
 
 /// Which life of the log a position belongs to: a random number kept beside the head. Restoring a backup changes it,

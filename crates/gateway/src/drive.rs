@@ -29,7 +29,7 @@ use crate::server::Server;
 use crate::transport::{Received, WebSocket};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
-const RESTARTING: u16 = 1012;
+pub(crate) const RESTARTING: u16 = 1012;
 /// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
 pub(crate) const POLICY: u16 = 1008;
 

@@ -2,17 +2,26 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Fanout, Log, PortError};
-use carillon_domain::{Admission, Follower, Reader};
+use carillon_domain::ports::{Clock, Fanout, Log, Pids, PortError};
+use carillon_domain::{Admission, Follower, Head, Position, Reader, Row};
 use carillon_protocol::engine::HandshakeError;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::application::{Application, Handshake};
 use crate::feed::Feed;
 use crate::hub::Hub;
+use crate::recent;
 use crate::server::{Server, ServerSettings};
 use crate::socket::Socket;
+
+/// Visits to the store that connections on their way to live make at the same time. When thousands come back at once
+/// the rest waits here, in order, instead of in the store's pool, where waiting ends in a fault.
+const STORE_TURNS: usize = 16;
+/// Rows in one read of the recent past.
+const PAGE: u32 = 1_024;
 
 /// The figures a gateway runs by; the settings of the same names in the contract (§2) say what they mean.
 #[derive(Debug, Clone)]
@@ -27,6 +36,10 @@ pub struct GatewaySettings {
     pub event_burst: NonZeroU32,
     /// Bytes queued for one connection before it falls behind.
     pub mailbox_bytes: usize,
+    /// The most rows that are replayed to a client that comes back.
+    pub recovery_limit: u32,
+    /// How long a session can be resumed after it began: as long as the log keeps its rows.
+    pub recovery_age: Duration,
 }
 
 /// The domain, as a gateway needs it.
@@ -40,6 +53,8 @@ pub struct Backend {
     pub log: Arc<dyn Log>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
+    /// How sessions travel with their clients.
+    pub pids: Arc<dyn Pids>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -51,7 +66,9 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
+    store_turns: Semaphore,
 }
 
 impl Gateway {
@@ -59,13 +76,13 @@ impl Gateway {
     /// long as the server does.
     ///
     /// # Errors
-    /// The log's head cannot be read.
+    /// The log's head, or the rows before it, cannot be read.
     pub async fn start(
         settings: GatewaySettings,
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
-        let head = backend.log.head().await?;
-        let hub = Arc::new(Hub::new(head));
+        let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
+        let hub = Arc::new(Hub::new(head, after, rows));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let server = settings.server.clone();
@@ -75,10 +92,38 @@ impl Gateway {
             admission: backend.admission,
             reader: backend.reader,
             log: backend.log,
+            pids: backend.pids,
             wall_clock: backend.clock,
+            store_turns: Semaphore::new(STORE_TURNS),
         };
         Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))
     }
+}
+
+impl Gateway {
+    /// A turn at the store, for a connection that is not live yet.
+    pub(crate) async fn store_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes the semaphore.
+        self.store_turns.acquire().await.ok()
+    }
+}
+
+/// The last rows of the log, and the place that all of them follow: a node that was killed finds its clients coming
+/// back, and what they missed should not have to be read for each.
+async fn recent_past(log: &dyn Log) -> Result<(Head, Position, Vec<Arc<Row>>), PortError> {
+    let mut head = log.head().await?;
+    let start = head.position.minus(recent::ROWS).max(head.trimmed);
+    let (mut rows, mut through) = (Vec::new(), start);
+    while through < head.position {
+        let page = log.read(through, PAGE).await?;
+        rows.extend(page.rows);
+        (head, through) = (page.head, page.through);
+    }
+    // Deleted meanwhile, or another log: then only what follows is known for sure.
+    if through > head.position || head.trimmed > start {
+        return Ok((head, head.position, Vec::new()));
+    }
+    Ok((head, start, rows))
 }
 
 impl Application for Gateway {

@@ -4,7 +4,7 @@
 //! under one lock, in the log's order, so that a connection goes from reading what it missed to hearing what comes
 //! without a gap and without a side buffer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::{Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp};
@@ -12,12 +12,8 @@ use carillon_protocol::Frame;
 use metrics::{counter, gauge};
 
 use crate::frames;
-use crate::mailbox::{Mailbox, Stage};
-
-/// How many recent rows are kept for those who catch up. With rows of some 500 bytes this is a few MiB; it
-/// covers the moment between a read of the store and going live, and a reader that was full for a moment.
-const RECENT_ROWS: usize = 4_096;
-const RECENT_BYTES: usize = 8 * 1024 * 1024;
+use crate::mailbox::{Mailbox, Over, Stage};
+use crate::recent::Recent;
 
 /// The connections of this node, by room.
 pub(crate) struct Hub {
@@ -43,36 +39,72 @@ struct Member {
     since: Position,
 }
 
-/// The latest rows, already encoded.
-struct Recent {
-    rows: VecDeque<(Arc<Row>, Frame)>,
-    bytes: usize,
-    /// Every row after this place is here.
-    after: Position,
+/// Who joins, and how.
+pub(crate) struct Joining<'a> {
+    pub(crate) who: &'a Entitled,
+    pub(crate) socket_id: String,
+    /// Where its client heard the last of the log; `None` for one that begins now.
+    pub(crate) from: Option<Offset>,
+    /// Bytes its mailbox may hold.
+    pub(crate) bound: usize,
+    /// How many connections its user may have with this one.
+    pub(crate) most: usize,
 }
 
-/// More connections than one user may have.
+/// A connection that has joined.
+pub(crate) struct Place {
+    pub(crate) id: MemberId,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Where it begins to hear.
+    pub(crate) start: Offset,
+}
+
+/// Why a connection may not join.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooMany;
+pub(crate) enum Barred {
+    /// Its user has as many as may be.
+    TooMany,
+    /// The log was replaced since it was looked at.
+    Replaced,
+}
+
+/// What it takes to give someone what they missed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It is here: so many rows, counted no further than one beyond the limit.
+    Recent(usize),
+    /// The store must be asked.
+    Store,
+    /// The place belongs to another life of the log.
+    OtherEpoch,
+}
 
 /// How a mailbox that was behind caught up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CaughtUp {
-    /// It is live: what it missed is queued.
-    Live,
+    /// What it missed is queued, and it has reached its next stage.
+    Done,
+    /// As much as it holds is queued.
+    Full,
     /// It must read the store first: after the one place, up to the other.
     Read(Position, Position),
 }
 
 impl Hub {
-    /// A hub that has delivered everything up to the log's head.
-    pub(crate) fn new(head: Head) -> Self {
+    /// A hub that has delivered everything up to the log's head. `recent` are the last rows before it, all that
+    /// follow `after`.
+    pub(crate) fn new(head: Head, after: Position, recent: Vec<Arc<Row>>) -> Self {
+        let mut kept = Recent::new(after);
+        for row in recent {
+            let frame = frames::notification(head.epoch, &row);
+            kept.push(row, frame);
+        }
         let state = State {
             epoch: head.epoch,
             cursor: head.position,
             rooms: HashMap::new(),
             next_id: 0,
-            recent: Recent { rows: VecDeque::new(), bytes: 0, after: head.position },
+            recent: kept,
         };
         Self { state: Mutex::new(state) }
     }
@@ -87,42 +119,51 @@ impl Hub {
         Offset { epoch: state.epoch, position: state.cursor }
     }
 
-    /// Adds a connection, which starts at the cursor and has yet to be announced to. `most` is the number of
-    /// connections its user may have with this one.
-    pub(crate) fn join(
-        &self,
-        who: &Entitled,
-        socket_id: String,
-        bound: usize,
-        most: usize,
-    ) -> Result<(MemberId, Arc<Mailbox>), TooMany> {
+    /// What it takes to give `who` everything after a place.
+    pub(crate) fn reach(&self, who: &Entitled, from: Offset, limit: usize, now: Timestamp) -> Reach {
+        let state = self.lock();
+        if from.epoch != state.epoch {
+            return Reach::OtherEpoch;
+        }
+        // Another node may be ahead of this one: only the store knows.
+        if from.position > state.cursor {
+            return Reach::Store;
+        }
+        match state.recent.missed(who, from.position, now) {
+            Some(missed) => Reach::Recent(missed.take(limit + 1).count()),
+            None => Reach::Store,
+        }
+    }
+
+    /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
+    /// is over.
+    pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
+        let Joining { who, socket_id, from, bound, most } = joining;
         let mut state = self.lock();
+        let now = Offset { epoch: state.epoch, position: state.cursor };
+        let (stage, start) = from.map_or((Stage::Announce, now), |from| (Stage::Replay, from));
+        if start.epoch != state.epoch {
+            return Err(Barred::Replaced);
+        }
+        state.supersede(who, &socket_id);
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
-            return Err(TooMany);
+            return Err(Barred::TooMany);
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, bound, state.cursor));
+        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
         for entitlement in &who.rooms {
             let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
             state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
         gauge!("carillon_sockets").increment(1);
-        Ok((id, mailbox))
+        Ok(Place { id, mailbox, start })
     }
 
     /// Removes a connection that has joined.
     pub(crate) fn leave(&self, who: &Entitled, id: MemberId) {
         gauge!("carillon_sockets").decrement(1);
-        let mut state = self.lock();
-        for entitlement in &who.rooms {
-            if let Some(members) = state.rooms.get_mut(&entitlement.room) {
-                members.remove(&id);
-                if members.is_empty() {
-                    state.rooms.remove(&entitlement.room);
-                }
-            }
-        }
+        self.lock().remove(who, id);
     }
 
     /// Delivers rows, in the log's order. Each is encoded once, before the lock is taken.
@@ -147,15 +188,16 @@ impl Hub {
         }
     }
 
-    /// The log was replaced by another: every connection starts anew from its head, and is told so.
+    /// The log was replaced by another: every connection is over. What its user is entitled to, and where it stands,
+    /// belongs to the old one; its client comes back and is told to reload.
     pub(crate) fn replaced(&self, epoch: Epoch, cursor: Position) {
         let mut state = self.lock();
         state.epoch = epoch;
         state.cursor = cursor;
-        state.recent = Recent { rows: VecDeque::new(), bytes: 0, after: cursor };
+        state.recent = Recent::new(cursor);
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
-            member.mailbox.restart(cursor);
+            member.mailbox.end(Over::Replaced);
         }
     }
 
@@ -169,43 +211,53 @@ impl Hub {
         }
     }
 
-    /// Brings a drained mailbox up to the cursor, from the recent rows if they reach back far enough.
+    /// Brings a drained mailbox towards the cursor, from the recent rows if they reach back far enough.
     pub(crate) fn catch_up(&self, who: &Entitled, mailbox: &Mailbox, now: Timestamp) -> CaughtUp {
         let state = self.lock();
         let mut inner = mailbox.lock();
-        if inner.sent < state.recent.after {
+        let next = match inner.stage {
+            Stage::Replay => Stage::Announce,
+            Stage::Behind => Stage::Live,
+            Stage::Announce | Stage::Live | Stage::Over(_) => return CaughtUp::Done,
+        };
+        let Some(missed) = state.recent.missed(who, inner.sent, now) else {
             return CaughtUp::Read(inner.sent, state.cursor);
+        };
+        for (position, frame) in missed {
+            if !mailbox.fits(&inner, frame.len()) {
+                return CaughtUp::Full;
+            }
+            inner.push(frame.clone());
+            inner.sent = position;
         }
-        let missed = state.recent.missed(who, inner.sent, now);
-        if !mailbox.fits(&inner, missed.iter().map(|frame| frame.len()).sum()) {
-            return CaughtUp::Read(inner.sent, state.cursor);
-        }
-        missed.into_iter().for_each(|frame| inner.push(frame.clone()));
-        inner.sent = state.cursor;
-        inner.stage = Stage::Live;
-        CaughtUp::Live
+        // Its client may have heard more from a node that is ahead of this one.
+        inner.sent = inner.sent.max(state.cursor);
+        inner.stage = next;
+        CaughtUp::Done
     }
 }
 
-impl Recent {
-    fn push(&mut self, row: Arc<Row>, frame: Frame) {
-        self.bytes += frame.len();
-        self.rows.push_back((row, frame));
-        while self.rows.len() > RECENT_ROWS || self.bytes > RECENT_BYTES {
-            let Some((oldest, frame)) = self.rows.pop_front() else { break };
-            self.bytes -= frame.len();
-            self.after = oldest.position;
+impl State {
+    fn remove(&mut self, who: &Entitled, id: MemberId) {
+        for entitlement in &who.rooms {
+            if let Some(members) = self.rooms.get_mut(&entitlement.room) {
+                members.remove(&id);
+                if members.is_empty() {
+                    self.rooms.remove(&entitlement.room);
+                }
+            }
         }
     }
 
-    /// The rows after `sent` that `who` may see.
-    fn missed(&self, who: &Entitled, sent: Position, now: Timestamp) -> Vec<&Frame> {
-        let start = self.rows.partition_point(|(row, _)| row.position <= sent);
-        let is_theirs = |row: &Row| {
-            who.rooms.iter().any(|e| e.room == row.room && row.position > e.since)
-                && !row.notification.is_expired(now)
-        };
-        self.rows.range(start..).filter(|(row, _)| is_theirs(row)).map(|(_, frame)| frame).collect()
+    /// Ends the connection that has this session, if one has. Nobody but its user can come by its id.
+    fn supersede(&mut self, who: &Entitled, socket_id: &str) {
+        let mut members = self.rooms.get(&Room::user(&who.user_id)).into_iter().flatten();
+        let old = members.find(|(_, member)| member.mailbox.socket_id() == socket_id);
+        if let Some((&id, member)) = old {
+            member.mailbox.end(Over::Superseded);
+            // A session is resumed with the rooms it had.
+            self.remove(who, id);
+        }
     }
 }
 

@@ -39,6 +39,8 @@ mod limiter;
 mod listen;
 mod mailbox;
 mod origin;
+mod recent;
+mod recovery;
 mod server;
 #[cfg(test)]
 mod simulation;

@@ -1,14 +1,15 @@
 //! What waits for one connection.
 //!
 //! ```text
-//!   Announce ──inbox:state sent──▶ Behind ──caught up (under the hub's lock)──▶ Live
-//!      ▲                             ▲                                           │
-//!      └── the log was replaced ──   └────────────── full ───────────────────────┘
+//!   Replay ──all queued that was missed before CONNECT──▶ Announce ──inbox:state queued──▶ Behind ──caught up──▶ Live
+//!                                                                                            ▲                   │
+//!   any ──log replaced, session taken elsewhere──▶ Over                                      └─────── full ──────┘
 //! ```
 //!
 //! Only a *live* mailbox is given rows. One that is full falls *behind*: nothing more is queued, and once it is drained
 //! the driver reads what was missed, from the hub's recent rows or else the store. So a slow reader costs at most
-//! its bound in memory, and loses nothing.
+//! its bound in memory, and loses nothing. Stages change under the hub's lock, or in the one task that drives the
+//! connection.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,12 +22,25 @@ use tokio::sync::Notify;
 /// How a connection stands towards the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// It came back, and must first read what it missed.
+    Replay,
     /// It has yet to hear `inbox:state`.
     Announce,
     /// It must read what it missed.
     Behind,
     /// It hears rows as they come.
     Live,
+    /// Its connection is to be closed.
+    Over(Over),
+}
+
+/// Why a connection is closed from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The log is another one: its client comes back, and is told to reload.
+    Replaced,
+    /// Its session was resumed by another connection, and the newest wins.
+    Superseded,
 }
 
 /// The bounded queue of one connection.
@@ -47,9 +61,9 @@ pub(crate) struct Inner {
 }
 
 impl Mailbox {
-    /// A mailbox for the socket of this id, which starts after `sent` and holds at most `bound` bytes.
-    pub(crate) fn new(socket_id: String, bound: usize, sent: Position) -> Self {
-        let inner = Inner { stage: Stage::Announce, sent, queue: VecDeque::new(), bytes: 0 };
+    /// A mailbox for the socket of this id, which starts after `sent` at this stage and holds at most `bound` bytes.
+    pub(crate) fn new(socket_id: String, bound: usize, stage: Stage, sent: Position) -> Self {
+        let inner = Inner { stage, sent, queue: VecDeque::new(), bytes: 0 };
         Self { socket_id, bound, inner: Mutex::new(inner), wake: Notify::new() }
     }
 
@@ -67,7 +81,7 @@ impl Mailbox {
         if inner.stage != Stage::Live || position <= inner.sent {
             return;
         }
-        if inner.bytes + frame.len() > self.bound {
+        if !self.fits(&inner, frame.len()) {
             inner.stage = Stage::Behind;
             counter!("carillon_mailboxes_filled_total").increment(1);
             return;
@@ -81,7 +95,7 @@ impl Mailbox {
     /// Queues word that is not of the log. It is dropped where it does not fit: such word only saves a reload.
     pub(crate) fn post(&self, frame: &Frame) {
         let mut inner = self.lock();
-        if inner.bytes + frame.len() <= self.bound {
+        if !matches!(inner.stage, Stage::Over(_)) && self.fits(&inner, frame.len()) {
             inner.push(frame.clone());
             drop(inner);
             self.wake.notify_one();
@@ -92,24 +106,32 @@ impl Mailbox {
     /// bounded when it was read, so it may exceed the mailbox's own bound.
     pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) {
         let mut inner = self.lock();
-        // The log was replaced while this was being read: it speaks for another.
-        if inner.stage != Stage::Behind {
+        // Over while this was being read.
+        if !matches!(inner.stage, Stage::Replay | Stage::Behind) {
             return;
         }
         frames.into_iter().for_each(|frame| inner.push(frame));
         inner.sent = inner.sent.max(through);
     }
 
-    /// Starts anew from this place: what is queued is dropped, and the client will be told to reload.
-    pub(crate) fn restart(&self, at: Position) {
+    /// Takes nothing more: what is queued is dropped, and the driver closes the connection.
+    pub(crate) fn end(&self, why: Over) {
         let mut inner = self.lock();
-        *inner = Inner { stage: Stage::Announce, sent: at, queue: VecDeque::new(), bytes: 0 };
+        *inner = Inner { stage: Stage::Over(why), sent: inner.sent, queue: VecDeque::new(), bytes: 0 };
         drop(inner);
         self.wake.notify_one();
     }
 
-    /// `inbox:state` for this place is about to be sent: from here on the connection is behind at most. `false` if
-    /// the log was replaced meanwhile, and the state must be counted anew.
+    /// Why the connection is to be closed, if it is.
+    pub(crate) fn over(&self) -> Option<Over> {
+        match self.lock().stage {
+            Stage::Over(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// `inbox:state` for this place is about to be queued: from here on the connection is behind at most. `false` if
+    /// it is over.
     pub(crate) fn announced(&self, at: Position) -> bool {
         let mut inner = self.lock();
         let is_current = inner.stage == Stage::Announce && inner.sent == at;

@@ -1,10 +1,12 @@
 //! The main namespace of one connection: admission, arrival, events.
 //!
 //! ```text
-//!   CONNECT ─▶ Admission ─▶ inbox entered ─▶ hub joined ─▶ CONNECT answered
-//!                                                             │ unread as of the place joined at
-//!                                                             ▼
-//!                          store page ◀─ behind ◀─ inbox:state sent
+//!   CONNECT ─▶ Admission ─▶ arrival (`recovery`) ─▶ hub joined ─▶ CONNECT answered
+//!                                                    │ came back             │ is new
+//!            recent rows or store pages ◀─ replay ◀──┘                       │
+//!                              └───── unread as of the place reached ◀───────┘
+//!                                                    │
+//!            recent rows or store pages ◀─ behind ◀─ inbox:state sent
 //!                              └──────────▶ live ─▶ rows as they come
 //! ```
 
@@ -15,22 +17,23 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
-use carillon_domain::{Entitled, Offset, Page, Position, Principal, Refusal};
+use carillon_domain::{Entitled, Epoch, Offset, Page, Pid, Position, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use futures_util::future::BoxFuture;
 use metrics::counter;
-use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
-use crate::drive::POLICY;
+use crate::drive::{POLICY, RESTARTING};
 use crate::events::{self, Answer};
 use crate::frames::{self, NAMESPACE};
-use crate::gateway::Gateway;
-use crate::hub::{CaughtUp, MemberId};
+use crate::gateway::{Gateway, GatewaySettings};
+use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
 use crate::limiter::Limiter;
-use crate::mailbox::{Mailbox, Stage};
+use crate::mailbox::{Mailbox, Over, Stage};
+use crate::recovery::{self, Arrival, Auth, Session};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
@@ -59,6 +62,10 @@ struct Joined {
     who: Arc<Entitled>,
     id: MemberId,
     mailbox: Arc<Mailbox>,
+    /// The log's life that it hears of.
+    epoch: Epoch,
+    /// What `inbox:state` will say: whether the client has everything and need not reload.
+    is_whole: bool,
     /// Reading towards the cursor; apart from `work`, so that a slow event holds no notification up.
     arrival: Option<BoxFuture<'static, Arrived>>,
 }
@@ -74,14 +81,14 @@ enum Waited {
 
 /// An answer from the domain.
 enum Done {
-    Entered(Principal, Result<Entitled, PortError>),
+    Entered(Principal, Result<Arrival, PortError>),
     Answered(Option<AckId>, Answer),
 }
 
 /// A step of the way to live.
 enum Arrived {
     Counted(Result<u32, PortError>, Offset),
-    Read(Result<Page, PortError>),
+    Read(Result<Page, PortError>, Position),
 }
 
 impl Socket {
@@ -139,7 +146,7 @@ impl Peer for Socket {
 
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
-            Waited::Mail => {}
+            Waited::Mail => self.end_if_over(machine, now),
             Waited::Done(done) => {
                 self.work.pop_front();
                 match done {
@@ -167,19 +174,18 @@ impl Peer for Socket {
             return;
         }
         match joined.mailbox.drained() {
-            Some((Stage::Announce, sent)) => joined.arrival = Some(count(&self.gateway, &joined.who, sent)),
-            Some((Stage::Behind, _)) => {
+            Some((Stage::Announce, sent)) => joined.arrival = Some(count(&self.gateway, joined, sent)),
+            Some((Stage::Replay | Stage::Behind, _)) => {
                 let now = self.gateway.wall_clock.now();
-                if let CaughtUp::Read(after, up_to) =
-                    self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now)
-                {
-                    joined.arrival = Some(read(&self.gateway, &joined.who, after, up_to));
-                } else {
+                match self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now) {
+                    CaughtUp::Read(after, up_to) => {
+                        joined.arrival = Some(read(&self.gateway, &joined.who, after, up_to));
+                    }
                     // What was missed may have been queued this instant.
-                    joined.mailbox.rouse();
+                    CaughtUp::Done | CaughtUp::Full => joined.mailbox.rouse(),
                 }
             }
-            Some((Stage::Live, _)) => {}
+            Some((Stage::Live | Stage::Over(_), _)) => {}
             // More than one turn's worth is left.
             None => joined.mailbox.rouse(),
         }
@@ -192,50 +198,85 @@ impl Peer for Socket {
 
 impl Socket {
     fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
-        let admitted = match token(auth) {
-            Ok(token) => self.gateway.admission.admit(token.as_deref().or(self.header_token.as_deref())),
-            Err(refusal) => Err(refusal),
+        let auth = match read_auth(auth) {
+            Ok(auth) => auth,
+            Err(refusal) => return self.turn_away(refusal, machine),
         };
-        match admitted {
-            Err(refusal) => {
-                tracing::debug!(?refusal, "connection refused");
-                refuse(machine, &refusal.to_string(), refusal.code());
+        let token = match &auth.token {
+            None => self.header_token.as_deref(),
+            Some(Value::String(token)) if token.is_empty() => self.header_token.as_deref(),
+            Some(Value::String(token)) => Some(token.as_str()),
+            Some(_) => {
+                let reason = "the token is not a string";
+                return self.turn_away(Refusal::TokenInvalid { reason }, machine);
             }
+        };
+        match self.gateway.admission.admit(token) {
+            Err(refusal) => self.turn_away(refusal, machine),
             Ok(principal) => {
-                let reader = self.gateway.reader.clone();
+                let gateway = Arc::clone(&self.gateway);
                 self.work.push_back(Box::pin(async move {
-                    let entered = reader.enter(&principal).await;
-                    Done::Entered(principal, entered)
+                    let arrival = recovery::arrive(&gateway, &principal, &auth).await;
+                    Done::Entered(principal, arrival)
                 }));
             }
         }
     }
 
+    fn turn_away(&self, refusal: Refusal, machine: &mut Connection) {
+        tracing::debug!(?refusal, "connection refused");
+        refuse(machine, &refusal.to_string(), refusal.code());
+    }
+
     fn join(
         &mut self,
         principal: &Principal,
-        entered: Result<Entitled, PortError>,
+        arrival: Result<Arrival, PortError>,
         machine: &mut Connection,
         now: Duration,
     ) {
-        let who = match entered {
-            Ok(who) => who,
+        let Arrival { who, session, from, is_whole } = match arrival {
+            Ok(arrival) => arrival,
             Err(fault) => return unavailable(machine, &fault, now),
         };
-        let settings = &self.gateway.settings;
-        let socket_id = crate::ids::random();
-        let most = settings.max_connections_per_user;
-        match self.gateway.hub.join(&who, socket_id.clone(), settings.mailbox_bytes, most) {
-            Err(_) => refuse(machine, "Too many connections", "too_many_connections"),
-            Ok((id, mailbox)) => {
-                tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "socket connected");
-                self.joined = Some(Joined { who: Arc::new(who), id, mailbox, arrival: None });
-                if machine.accept(NAMESPACE, &socket_id, None) {
-                    counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
-                } else {
-                    self.leave();
-                }
+        let GatewaySettings { mailbox_bytes, max_connections_per_user, .. } = self.gateway.settings;
+        let socket_id = session.as_ref().map_or_else(crate::ids::random, |session| session.socket_id.clone());
+        let (bound, most) = (mailbox_bytes, max_connections_per_user);
+        let joining = Joining { who: &who, socket_id: socket_id.clone(), from, bound, most };
+        let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
+            Ok(place) => place,
+            Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
+            Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
+        };
+        tracing::debug!(user = %who.user_id, role = principal.role().as_str(), resumed = session.is_some(), "socket connected");
+        let pid = match session {
+            Some(Session { pid, .. }) => pid,
+            None => {
+                let issued_at = self.gateway.wall_clock.now();
+                self.gateway.pids.seal(&Pid {
+                    socket_id: socket_id.clone(),
+                    who: who.clone(),
+                    start,
+                    issued_at,
+                })
             }
+        };
+        self.joined =
+            Some(Joined { who: Arc::new(who), id, mailbox, epoch: start.epoch, is_whole, arrival: None });
+        if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
+            counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
+        } else {
+            self.leave();
+        }
+    }
+
+    /// The hub has ended this connection.
+    fn end_if_over(&self, machine: &mut Connection, now: Duration) {
+        match self.joined.as_ref().and_then(|joined| joined.mailbox.over()) {
+            None => {}
+            Some(Over::Replaced) => machine.close(Reason::ForcedClose, Some(RESTARTING), now),
+            // Told to come back, the two would take the session from each other for ever.
+            Some(Over::Superseded) => machine.disconnect_all(now),
         }
     }
 
@@ -245,16 +286,25 @@ impl Socket {
         match arrived {
             Arrived::Counted(Ok(unread), offset) => {
                 if joined.mailbox.announced(offset.position) {
-                    let state = frames::inbox_state(unread, self.gateway.wall_clock.now(), false, offset);
+                    let now = self.gateway.wall_clock.now();
+                    let state = frames::inbox_state(unread, now, joined.is_whole, offset);
                     joined.mailbox.refill([state], offset.position);
                 }
             }
-            Arrived::Read(Ok(page)) => {
+            Arrived::Read(Ok(page), after)
+                if page.head.trimmed > after || page.head.epoch != joined.epoch =>
+            {
+                // Some of it may be gone. Its client comes back with the last offset that it heard, and is told then.
+                machine.close(Reason::ForcedClose, Some(RESTARTING), now);
+            }
+            Arrived::Read(Ok(page), _) => {
                 let epoch = page.head.epoch;
                 let rows = page.rows.iter().map(|row| frames::notification(epoch, row));
                 joined.mailbox.refill(rows, page.through);
             }
-            Arrived::Counted(Err(fault), _) | Arrived::Read(Err(fault)) => unavailable(machine, &fault, now),
+            Arrived::Counted(Err(fault), _) | Arrived::Read(Err(fault), _) => {
+                unavailable(machine, &fault, now);
+            }
         }
     }
 
@@ -297,22 +347,17 @@ impl Drop for Socket {
     }
 }
 
-/// The token of a CONNECT payload: absent, or a text, or not to be had.
-fn token(auth: Option<&ByteString>) -> Result<Option<String>, Refusal> {
-    #[derive(Deserialize)]
-    struct Auth {
-        token: Option<String>,
-    }
-    let Some(auth) = auth else { return Ok(None) };
-    serde_json::from_str::<Auth>(auth)
-        .map(|auth| auth.token.filter(|token| !token.is_empty()))
-        .map_err(|_| Refusal::TokenInvalid { reason: "the token is not a string" })
+/// A CONNECT payload: none, or an object.
+fn read_auth(auth: Option<&ByteString>) -> Result<Auth, Refusal> {
+    let Some(auth) = auth else { return Ok(Auth::default()) };
+    serde_json::from_str(auth).map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
 }
 
-fn count(gateway: &Arc<Gateway>, who: &Arc<Entitled>, sent: Position) -> BoxFuture<'static, Arrived> {
-    let (gateway, who) = (Arc::clone(gateway), Arc::clone(who));
+fn count(gateway: &Arc<Gateway>, joined: &Joined, sent: Position) -> BoxFuture<'static, Arrived> {
+    let (gateway, who) = (Arc::clone(gateway), Arc::clone(&joined.who));
+    let offset = Offset { epoch: joined.epoch, position: sent };
     Box::pin(async move {
-        let offset = Offset { epoch: gateway.hub.offset().epoch, position: sent };
+        let _turn = gateway.store_turn().await;
         Arrived::Counted(gateway.reader.unread(&who, sent).await, offset)
     })
 }
@@ -326,7 +371,8 @@ fn read(
     let (gateway, who) = (Arc::clone(gateway), Arc::clone(who));
     Box::pin(async move {
         let now = gateway.wall_clock.now();
-        Arrived::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await)
+        let _turn = gateway.store_turn().await;
+        Arrived::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await, after)
     })
 }
 

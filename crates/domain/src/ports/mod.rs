@@ -6,12 +6,14 @@ mod authenticate;
 mod fanout;
 mod inbox;
 mod log;
+mod pids;
 
 pub use ambient::{Clock, MintIds};
 pub use authenticate::{AuthError, Authenticate};
 pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
+pub use pids::Pids;
 
 /// Why a port could not do its step, told apart by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@ use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, principal};
 use carillon_domain::{Entitled, Hint, Role};
 
 use super::*;
-use crate::hub::CaughtUp;
+use crate::hub::{CaughtUp, Joining};
 use crate::mailbox::Mailbox;
 
 /// A node that follows a memory log, with one live patient.
@@ -18,15 +18,16 @@ impl Node {
     async fn start() -> Self {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Loopback::new()));
         let head = log.head().await.unwrap();
-        let hub = Arc::new(Hub::new(head));
+        let hub = Arc::new(Hub::new(head, head.position, Vec::new()));
         let feed = Feed { follower: Follower::new(head), log: Arc::clone(&log) as _, hub: Arc::clone(&hub) };
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let who: Entitled = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
-        let (_, mailbox) = hub.join(&who, "socket".into(), 1 << 20, 9).unwrap();
+        let joining = Joining { who: &who, socket_id: "socket".into(), from: None, bound: 1 << 20, most: 9 };
+        let mailbox = hub.join(joining).unwrap_or_else(|_| panic!("barred")).mailbox;
         assert!(mailbox.announced(head.position));
-        assert_eq!(hub.catch_up(&who, &mailbox, FixedClock::default().now()), CaughtUp::Live);
+        assert_eq!(hub.catch_up(&who, &mailbox, FixedClock::default().now()), CaughtUp::Done);
         Self { log, fanout, drafts: Drafts::new(), mailbox }
     }
 

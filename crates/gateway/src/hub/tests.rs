@@ -4,6 +4,7 @@ use carillon_domain::{
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::recent;
 
 const EPOCH: Epoch = Epoch::new(7);
 const BOUND: usize = 64 * 1024;
@@ -17,7 +18,7 @@ fn now() -> Timestamp {
 }
 
 fn hub(cursor: u64) -> Hub {
-    Hub::new(Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START })
+    Hub::new(Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START }, at(cursor), Vec::new())
 }
 
 fn row(n: u64, room: &Room) -> Arc<Row> {
@@ -71,15 +72,35 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
         .collect()
 }
 
+fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
+    let from = from.map(offset);
+    Joining { who, socket_id: socket_id.into(), from, bound: BOUND, most: 2 }
+}
+
+fn offset(n: u64) -> Offset {
+    Offset { epoch: EPOCH, position: at(n) }
+}
+
 fn join(hub: &Hub, who: &Entitled) -> (MemberId, Arc<Mailbox>) {
-    hub.join(who, "socket".into(), BOUND, 9).unwrap()
+    let Place { id, mailbox, .. } =
+        hub.join(joining(who, "socket", None)).unwrap_or_else(|_| panic!("barred"));
+    (id, mailbox)
+}
+
+/// One that comes back with this offset.
+fn rejoin(hub: &Hub, who: &Entitled, from: u64) -> Arc<Mailbox> {
+    hub.join(joining(who, "socket", Some(from))).unwrap_or_else(|_| panic!("barred")).mailbox
+}
+
+fn stage(mailbox: &Mailbox) -> Option<Stage> {
+    mailbox.drained().map(|(stage, _)| stage)
 }
 
 fn go_live(hub: &Hub, who: &Entitled, mailbox: &Mailbox) {
     let (stage, sent) = mailbox.drained().unwrap();
     assert_eq!(stage, Stage::Announce);
     assert!(mailbox.announced(sent));
-    assert_eq!(hub.catch_up(who, mailbox, now()), CaughtUp::Live);
+    assert_eq!(hub.catch_up(who, mailbox, now()), CaughtUp::Done);
 }
 
 #[test]
@@ -100,7 +121,7 @@ fn what_comes_while_a_connection_arrives_is_neither_lost_nor_repeated() {
     assert_eq!(heard(&mailbox), [0; 0], "nothing comes before inbox:state");
     assert!(mailbox.announced(at(10)));
     hub.deliver(EPOCH, vec![row(12, &own(&who))]);
-    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Live);
+    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
     hub.deliver(EPOCH, vec![row(13, &own(&who))]);
     assert_eq!(heard(&mailbox), [11, 12, 13]);
 }
@@ -115,12 +136,17 @@ fn a_full_mailbox_falls_behind_and_misses_nothing() {
     let first = heard(&mailbox);
     assert!(first.len() < 40, "the bound holds: {}", first.len());
     assert_eq!(mailbox.drained().map(|(stage, _)| stage), Some(Stage::Behind));
-    // What it missed is more than fits at once: it is read from the store, in pages.
-    let last = *first.last().unwrap();
-    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Read(at(last), at(100)));
-    mailbox.refill([], at(90));
-    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Live);
-    assert_eq!(heard(&mailbox), (91..=100).collect::<Vec<_>>());
+    // What it missed is more than fits at once: it comes in turns.
+    let mut all = first;
+    let mut turns = 0;
+    while hub.catch_up(&who, &mailbox, now()) == CaughtUp::Full {
+        all.extend(heard(&mailbox));
+        turns += 1;
+    }
+    assert!(turns > 1);
+    all.extend(heard(&mailbox));
+    assert_eq!(all, (1..=100).collect::<Vec<_>>());
+    assert_eq!(stage(&mailbox), Some(Stage::Live));
 }
 
 #[test]
@@ -146,21 +172,87 @@ fn what_is_no_longer_at_hand_is_read_from_the_store() {
     let (_, mailbox) = join(&hub, &who);
     let nobody = Room::role(Role::Doctor);
     hub.deliver(EPOCH, vec![row(1, &own(&who))]);
-    hub.deliver(EPOCH, (2..=RECENT_ROWS as u64 + 2).map(|n| row(n, &nobody)).collect());
+    hub.deliver(EPOCH, (2..=recent::ROWS as u64 + 2).map(|n| row(n, &nobody)).collect());
     assert!(mailbox.announced(at(0)));
-    let cursor = at(RECENT_ROWS as u64 + 2);
+    let cursor = at(recent::ROWS as u64 + 2);
     assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Read(at(0), cursor));
 }
 
 #[test]
 fn a_user_has_so_many_connections_and_no_more() {
     let (hub, who) = (hub(0), patient("p", 0));
-    let join = || hub.join(&who, "socket".into(), BOUND, 2);
-    let (first, _) = join().unwrap();
-    join().unwrap();
-    assert!(join().is_err());
+    let join = |id| hub.join(joining(&who, id, None)).map(|place| place.id);
+    let first = join("a").unwrap();
+    join("b").unwrap();
+    assert_eq!(join("c"), Err(Barred::TooMany));
+    // The same session again takes the place of its older connection.
+    assert!(join("b").is_ok());
     hub.leave(&who, first);
-    assert!(join().is_ok());
+    assert!(join("c").is_ok());
+}
+
+#[test]
+fn one_that_comes_back_hears_what_it_missed_before_it_is_announced_to() {
+    let (hub, who) = (hub(10), patient("p", 0));
+    hub.deliver(EPOCH, (11..=14).map(|n| row(n, &own(&who))).collect());
+    let mailbox = rejoin(&hub, &who, 12);
+    assert_eq!(mailbox.drained(), Some((Stage::Replay, at(12))));
+    hub.deliver(EPOCH, vec![row(15, &own(&who))]);
+    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
+    hub.deliver(EPOCH, vec![row(16, &own(&who))]);
+    assert_eq!(heard(&mailbox), [13, 14, 15]);
+    go_live(&hub, &who, &mailbox);
+    assert_eq!(heard(&mailbox), [16]);
+}
+
+#[test]
+fn one_that_heard_more_elsewhere_hears_nothing_twice() {
+    let (hub, who) = (hub(10), patient("p", 0));
+    let mailbox = rejoin(&hub, &who, 12);
+    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
+    go_live(&hub, &who, &mailbox);
+    hub.deliver(EPOCH, (11..=13).map(|n| row(n, &own(&who))).collect());
+    assert_eq!(heard(&mailbox), [13]);
+}
+
+#[test]
+fn the_newest_connection_of_a_session_wins() {
+    let (hub, who) = (hub(10), patient("p", 0));
+    let (old_id, old) = join(&hub, &who);
+    go_live(&hub, &who, &old);
+    let new = rejoin(&hub, &who, 10);
+    assert_eq!(old.over(), Some(Over::Superseded));
+    hub.deliver(EPOCH, vec![row(11, &own(&who))]);
+    assert_eq!(hub.catch_up(&who, &new, now()), CaughtUp::Done);
+    // The old one notices late, and takes nothing of the new one's along.
+    hub.leave(&who, old_id);
+    assert_eq!(heard(&new), [11]);
+    go_live(&hub, &who, &new);
+    hub.deliver(EPOCH, vec![row(12, &own(&who))]);
+    assert_eq!((heard(&old), heard(&new)), (vec![], vec![12]));
+}
+
+#[test]
+fn the_hub_knows_what_it_takes_to_reach_back() {
+    let (hub, who) = (hub(10), patient("p", 0));
+    hub.deliver(EPOCH, (11..=15).map(|n| row(n, &own(&who))).collect());
+    let reach = |epoch, n| hub.reach(&who, Offset { epoch, position: at(n) }, 3, now());
+    assert_eq!(reach(EPOCH, 15), Reach::Recent(0));
+    assert_eq!(reach(EPOCH, 13), Reach::Recent(2));
+    assert_eq!(reach(EPOCH, 10), Reach::Recent(4), "counted to one beyond the limit");
+    assert_eq!(reach(EPOCH, 9), Reach::Store);
+    assert_eq!(reach(EPOCH, 16), Reach::Store, "another node may be ahead");
+    assert_eq!(reach(Epoch::new(8), 15), Reach::OtherEpoch);
+}
+
+#[test]
+fn a_hub_begins_with_the_recent_past() {
+    let who = patient("p", 0);
+    let head = Head { epoch: EPOCH, position: at(20), trimmed: Position::START };
+    let hub = Hub::new(head, at(17), (18..=20).map(|n| row(n, &own(&who))).collect());
+    let mailbox = rejoin(&hub, &who, 18);
+    assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
+    assert_eq!(heard(&mailbox), [19, 20]);
 }
 
 #[test]
@@ -172,25 +264,27 @@ fn those_who_left_leave_nothing_behind() {
 }
 
 #[test]
-fn a_replaced_log_starts_every_connection_anew() {
+fn a_replaced_log_ends_every_connection() {
     let (hub, who) = (hub(50), patient("p", 0));
     let (_, mailbox) = join(&hub, &who);
     go_live(&hub, &who, &mailbox);
     hub.deliver(EPOCH, vec![row(51, &own(&who))]);
     hub.replaced(Epoch::new(8), at(40));
-    assert_eq!(mailbox.drained(), Some((Stage::Announce, at(40))));
-    // What was being read of the old log is not taken for the new one's, nor is a count.
+    assert_eq!((mailbox.over(), heard(&mailbox)), (Some(Over::Replaced), vec![]));
+    // What was being read of the old log goes nowhere, and nothing of the new one comes.
     mailbox.refill([Frame::event("/", "old", &()).unwrap()], at(52));
-    assert_eq!(mailbox.drained(), Some((Stage::Announce, at(40))));
-    assert!(!mailbox.announced(at(50)));
-    assert!(mailbox.announced(at(40)));
+    hub.deliver(Epoch::new(8), vec![row(41, &own(&who))]);
+    hub.post(&own(&who), &Frame::event("/", "word", &()).unwrap(), None);
+    assert!(mailbox.take().is_none());
     assert_eq!(hub.offset().epoch, Epoch::new(8));
+    // One that was on its way in with an offset of the old log must look again.
+    assert_eq!(hub.join(joining(&who, "socket", Some(40))).map(|place| place.id), Err(Barred::Replaced));
 }
 
 #[test]
 fn word_of_marks_reaches_the_users_other_sockets() {
     let (hub, who) = (hub(0), patient("p", 0));
-    let mailbox = |id: &str| hub.join(&who, id.into(), BOUND, 9).unwrap().1;
+    let mailbox = |id: &str| hub.join(joining(&who, id, None)).unwrap_or_else(|_| panic!("barred")).mailbox;
     let (acting, other) = (mailbox("acting"), mailbox("other"));
     let frame = Frame::event("/", "notification:read", &(7,)).unwrap();
     hub.post(&own(&who), &frame, Some("acting"));

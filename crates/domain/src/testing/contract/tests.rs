@@ -108,11 +108,11 @@ impl Log for SequenceLog {
         _: u32,
         _: Timestamp,
     ) -> Result<Missed, PortError> {
-        unimplemented!("not asked for here")
+        panic!("not asked for here")
     }
 
     async fn secret(&self) -> Result<Secret, PortError> {
-        unimplemented!("not asked for here")
+        panic!("not asked for here")
     }
 
     async fn trim(&self, _: Trim) -> Result<bool, PortError> {

@@ -1,0 +1,111 @@
+//! Someone comes, or comes back: what they are entitled to, and from where they hear the log.
+//!
+//! [`Returning`] decides what can be told without the log; this asks the hub's recent rows and, where those do not reach
+//! back far enough, the store.
+
+use carillon_domain::ports::PortError;
+use carillon_domain::{Entitled, Loss, Offset, Plan, Principal, Returning};
+use metrics::counter;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::gateway::Gateway;
+use crate::hub::Reach;
+
+/// What a client sends with CONNECT: `token` and `since` are its page's own, `pid` and `offset` are added by the
+/// official client (connection state recovery, Socket.IO v5).
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Auth {
+    pub(crate) token: Option<Value>,
+    pid: Option<Value>,
+    offset: Option<Value>,
+    since: Option<Value>,
+}
+
+/// How someone is let in.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) who: Entitled,
+    /// The session they resume.
+    pub(crate) session: Option<Session>,
+    /// Where they heard the last of the log; `None`: they begin now.
+    pub(crate) from: Option<Offset>,
+    /// Whether they have, with what they are about to be given, everything.
+    pub(crate) is_whole: bool,
+}
+
+/// A session as its client knows it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) socket_id: String,
+    pub(crate) pid: String,
+}
+
+impl Auth {
+    /// What the client brings back, and its pid as it was sent.
+    fn returning(&self, gateway: &Gateway) -> Returning {
+        // Official clients leave out what they do not have; others send null, which is nothing too.
+        let text =
+            |value: &Option<Value>| value.as_ref().map(|value| value.as_str().unwrap_or_default().to_owned());
+        let offset = |value: &Option<Value>| text(value).map(|text| text.parse().ok());
+        Returning {
+            pid: text(&self.pid).map(|pid| gateway.pids.open(&pid)),
+            offset: offset(&self.offset),
+            since: offset(&self.since),
+        }
+    }
+}
+
+/// How to let a principal in. The block list and the token were asked before.
+pub(crate) async fn arrive(
+    gateway: &Gateway,
+    principal: &Principal,
+    auth: &Auth,
+) -> Result<Arrival, PortError> {
+    let (now, epoch) = (gateway.wall_clock.now(), gateway.hub.offset().epoch);
+    let plan = auth.returning(gateway).plan(principal, epoch, now, gateway.settings.recovery_age);
+    let (who, from, session, loss, is_whole) = match plan {
+        Plan::Anew(loss) => return anew(gateway, principal, loss).await,
+        Plan::Replay { from, loss } => (enter(gateway, principal).await?, from, None, loss, loss.is_none()),
+        Plan::Resume { pid, from, is_whole } => {
+            let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
+            let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
+            (pid.who, from, Some(session), None, is_whole)
+        }
+    };
+    if let Err(loss) = check(gateway, &who, from).await? {
+        return anew(gateway, principal, Some(loss)).await;
+    }
+    let outcome = loss.map_or(if session.is_some() { "resumed" } else { "replayed" }, Loss::as_str);
+    counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
+    Ok(Arrival { who, session, from: Some(from), is_whole })
+}
+
+async fn anew(gateway: &Gateway, principal: &Principal, loss: Option<Loss>) -> Result<Arrival, PortError> {
+    if let Some(loss) = loss {
+        tracing::debug!(user = %principal.user_id(), reason = loss.as_str(), "a session was not resumed");
+        counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
+    }
+    let who = enter(gateway, principal).await?;
+    Ok(Arrival { who, session: None, from: None, is_whole: false })
+}
+
+async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {
+    let _turn = gateway.store_turn().await;
+    gateway.reader.enter(principal).await
+}
+
+/// Whether everything after a place can be given, and is not too much.
+async fn check(gateway: &Gateway, who: &Entitled, from: Offset) -> Result<Result<(), Loss>, PortError> {
+    let (limit, now) = (gateway.settings.recovery_limit, gateway.wall_clock.now());
+    match gateway.hub.reach(who, from, limit as usize, now) {
+        Reach::Recent(rows) if rows <= limit as usize => Ok(Ok(())),
+        Reach::Recent(_) => Ok(Err(Loss::Limit)),
+        Reach::OtherEpoch => Ok(Err(Loss::Epoch)),
+        Reach::Store => {
+            let _turn = gateway.store_turn().await;
+            let missed = gateway.log.missed(&who.rooms, from.position, limit.saturating_add(1), now).await?;
+            Ok(missed.check(from.epoch, from.position, limit))
+        }
+    }
+}
