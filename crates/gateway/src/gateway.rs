@@ -81,11 +81,20 @@ impl Gateway {
         settings: GatewaySettings,
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
+        let (server, fanout) = (settings.server.clone(), Arc::clone(&backend.fanout));
+        let (gateway, feed) = Self::assemble(settings, backend).await?;
+        Ok((Server::new(server, Arc::new(gateway)), feed.run(fanout)))
+    }
+
+    /// A gateway at the log's head, and what carries the log to it.
+    pub(crate) async fn assemble(
+        settings: GatewaySettings,
+        backend: Backend,
+    ) -> Result<(Self, Feed), PortError> {
         let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
         let hub = Arc::new(Hub::new(head, after, rows));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
-        let server = settings.server.clone();
         let gateway = Self {
             settings,
             hub,
@@ -96,11 +105,9 @@ impl Gateway {
             wall_clock: backend.clock,
             store_turns: Semaphore::new(STORE_TURNS),
         };
-        Ok((Server::new(server, Arc::new(gateway)), feed.run(backend.fanout)))
+        Ok((gateway, feed))
     }
-}
 
-impl Gateway {
     /// A turn at the store, for a connection that is not live yet.
     pub(crate) async fn store_turn(&self) -> Option<SemaphorePermit<'_>> {
         // Nobody closes the semaphore.

@@ -113,6 +113,12 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps fewer recent rows than usual.
+    #[cfg(test)]
+    pub(crate) fn shorten_recent(&self, most: usize) {
+        self.lock().recent.shorten(most);
+    }
+
     /// The last row that was delivered here.
     pub(crate) fn offset(&self) -> Offset {
         let state = self.lock();
@@ -122,7 +128,7 @@ impl Hub {
     /// What it takes to give `who` everything after a place.
     pub(crate) fn reach(&self, who: &Entitled, from: Offset, limit: usize, now: Timestamp) -> Reach {
         let state = self.lock();
-        if from.epoch != state.epoch {
+        if from.epoch.is_other(state.epoch) {
             return Reach::OtherEpoch;
         }
         // Another node may be ahead of this one: only the store knows.
@@ -142,7 +148,7 @@ impl Hub {
         let mut state = self.lock();
         let now = Offset { epoch: state.epoch, position: state.cursor };
         let (stage, start) = from.map_or((Stage::Announce, now), |from| (Stage::Replay, from));
-        if start.epoch != state.epoch {
+        if start.epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
         }
         state.supersede(who, &socket_id);
@@ -194,7 +200,7 @@ impl Hub {
         let mut state = self.lock();
         state.epoch = epoch;
         state.cursor = cursor;
-        state.recent = Recent::new(cursor);
+        state.recent.restart(cursor);
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
             member.mailbox.end(Over::Replaced);
@@ -220,6 +226,9 @@ impl Hub {
             Stage::Behind => Stage::Live,
             Stage::Announce | Stage::Live | Stage::Over(_) => return CaughtUp::Done,
         };
+        if mutated!(RegisterAfterRead) && next == Stage::Live {
+            inner.sent = inner.sent.max(state.cursor);
+        }
         let Some(missed) = state.recent.missed(who, inner.sent, now) else {
             return CaughtUp::Read(inner.sent, state.cursor);
         };

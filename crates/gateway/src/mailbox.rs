@@ -78,11 +78,15 @@ impl Mailbox {
     /// Offers a row. A repeated one is dropped; one that does not fit makes the mailbox fall behind.
     pub(crate) fn offer(&self, position: Position, frame: &Frame) {
         let mut inner = self.lock();
-        if inner.stage != Stage::Live || position <= inner.sent {
+        let is_deaf = inner.stage != Stage::Live && !mutated!(LiveDuringCatchUp);
+        let is_repeated = position <= inner.sent && !mutated!(NoSentGuard);
+        if is_deaf || is_repeated {
             return;
         }
         if !self.fits(&inner, frame.len()) {
-            inner.stage = Stage::Behind;
+            if !mutated!(DropOnOverflow) {
+                inner.stage = Stage::Behind;
+            }
             counter!("carillon_mailboxes_filled_total").increment(1);
             return;
         }

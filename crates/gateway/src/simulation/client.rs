@@ -5,9 +5,12 @@
 //! itself from anything but `41` and `44`.
 
 use bytestring::ByteString;
-use carillon_domain::{NotificationId, Offset, Role};
+use carillon_domain::testing::{instant, principal};
+use carillon_domain::{NotificationId, Offset, Position, Role, Timestamp};
 
-use super::page::{Claim, Page};
+use super::coverage::Seen;
+use super::node::RECOVERY_AGE;
+use super::page::{Claim, Page, Why};
 
 pub(super) struct Client {
     pub(super) role: Role,
@@ -22,16 +25,24 @@ pub(super) struct Client {
     pub(super) since: Option<String>,
     /// The role in the token that its pid was given out for, and when.
     pub(super) pid_role: Role,
-    pub(super) pid_age: usize,
+    pid_at: Timestamp,
     pub(super) claim: Claim,
-    /// Whether what it brought was tampered with.
+    /// Whether its pid is not its own.
     pub(super) is_forging: bool,
-    /// Whether the CONNECT of this link was answered, and told it that it recovered.
-    pub(super) connected: Option<bool>,
+    /// The role of the present link's token.
+    link_role: Role,
+    /// When it connected, and whether its node was not yet as far as it was itself.
+    began: (Timestamp, bool),
+    /// The node it was connected to before, if this is another one.
+    is_elsewhere: bool,
+    /// Whether the CONNECT of this link was answered with the pid it had.
+    is_resumed: bool,
     /// Whether `inbox:state` came on this link.
     pub(super) is_told: bool,
-    /// Rows heard on this link and on all before it.
-    pub(super) heard: (usize, usize),
+    /// Rows that its page heard.
+    heard: usize,
+    /// Of these, on this link.
+    heard_now: usize,
 }
 
 /// What came, as far as the world cares.
@@ -58,22 +69,78 @@ impl Client {
             offset: None,
             since: None,
             pid_role: role,
-            pid_age: 0,
+            pid_at: instant(0),
             claim: Claim::Nothing,
             is_forging: false,
-            connected: None,
+            link_role: role,
+            began: (instant(0), false),
+            is_elsewhere: false,
+            is_resumed: false,
             is_told: false,
-            heard: (0, 0),
+            heard: 0,
+            heard_now: 0,
         }
     }
 
-    /// The CONNECT packet: the official client merges pid and offset into what the page gives.
-    pub(super) fn connect(&self) -> ByteString {
-        let mut auth = format!("{{\"token\":\"{}|{}\"", self.page.user_id, self.role.as_str());
-        let fields = [("pid", &self.pid), ("offset", &self.offset), ("since", &self.since)];
+    /// Connects to a node that has come as far as `cursor`.
+    pub(super) fn begin(&mut self, link: (usize, u64), now: Timestamp, cursor: Position) {
+        self.claim = self.claim(now);
+        self.is_elsewhere = self.last_node.is_some_and(|node| node != link.0);
+        (self.link, self.last_node) = (Some(link), Some(link.0));
+        self.began = (now, self.page.at.is_some_and(|at| at.position > cursor));
+        (self.is_resumed, self.is_told, self.heard_now) = (false, false, 0);
+        self.link_role = self.role;
+        let user = principal(self.page.user_id.as_str(), self.role);
+        self.page.rooms = user.rooms().to_vec();
+    }
+
+    /// What it may ask for with what it brings.
+    fn claim(&self, now: Timestamp) -> Claim {
+        let parse = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        match (&self.pid, parse(&self.offset), parse(&self.since)) {
+            (Some(_), ..) if self.is_forging || self.pid_role != self.role => Claim::Unsound,
+            (Some(_), Some(from), _) => {
+                let is_old = self.pid_at.saturating_add(RECOVERY_AGE.mul_f64(0.9)) < now;
+                Claim::From { from, is_old }
+            }
+            (None, _, Some(from)) => Claim::From { from, is_old: false },
+            (Some(_), None, _) | (None, _, None) => Claim::Nothing,
+        }
+    }
+
+    /// What was seen of the world when `inbox:state` came, and said that there is a reason to reload, or none.
+    pub(super) fn seen(&mut self, why: Option<Why>) -> Vec<Seen> {
+        self.is_told = true;
+        let Some(why) = why else {
+            let seen = [
+                (self.is_resumed, Seen::Recovered),
+                (!self.is_resumed, Seen::Resumed),
+                (self.is_elsewhere, Seen::RecoveredElsewhere),
+                (self.heard == 0, Seen::RecoveredWithNothing),
+                (self.began.1, Seen::RecoveredAhead),
+            ];
+            return seen.into_iter().filter(|(is_so, _)| *is_so).map(|(_, seen)| seen).collect();
+        };
+        vec![match why {
+            Why::First => Seen::FreshStart,
+            Why::Epoch => Seen::RefusedEpoch,
+            Why::Trimmed => Seen::RefusedTrimmed,
+            Why::Limit => Seen::RefusedLimit,
+            Why::Old => Seen::RefusedOld,
+            Why::Claim if std::mem::take(&mut self.is_forging) => Seen::RefusedStranger,
+            Why::Claim => Seen::RefusedRooms,
+        }]
+    }
+
+    /// The CONNECT packet: the official client merges pid and offset into what the page gives. A server that claims to
+    /// know better what arrived puts its own offset there.
+    pub(super) fn connect(&self, known: Option<&String>) -> ByteString {
+        let mut auth = format!("{{\"token\":\"{}|{}\"", self.page.user_id, self.link_role.as_str());
+        let offset = known.or(self.offset.as_ref());
+        let fields = [("pid", self.pid.as_ref()), ("offset", offset), ("since", self.since.as_ref())];
         for (name, value) in fields {
             // An offset goes with a pid only.
-            if let Some(value) = value.as_ref().filter(|_| name != "offset" || self.pid.is_some()) {
+            if let Some(value) = value.filter(|_| name != "offset" || self.pid.is_some()) {
                 auth += &format!(",\"{name}\":\"{value}\"");
             }
         }
@@ -81,10 +148,10 @@ impl Client {
     }
 
     /// Reads one message.
-    pub(super) fn read(&mut self, text: &str) -> Word {
+    pub(super) fn read(&mut self, text: &str, known: Option<&String>) -> Word {
         let Some((kind, rest)) = text.split_at_checked(1) else { return Word::Bad };
         match kind {
-            "0" => Word::Say(self.connect()),
+            "0" => Word::Say(self.connect(known)),
             "2" => Word::Say("3".into()),
             "4" => self.packet(rest),
             "6" => Word::Nothing,
@@ -97,8 +164,10 @@ impl Client {
         match kind {
             "0" => {
                 let pid = field(rest, "\"pid\":\"").map(str::to_owned);
-                self.connected = Some(pid.is_some() && self.pid == pid);
-                self.pid = pid;
+                self.is_resumed = pid.is_some() && self.pid == pid;
+                if !self.is_resumed {
+                    (self.pid, self.pid_role, self.pid_at) = (pid, self.link_role, self.began.0);
+                }
                 Word::Connected
             }
             "2" => self.event(rest),
@@ -107,7 +176,7 @@ impl Client {
     }
 
     fn event(&mut self, args: &str) -> Word {
-        let last = args.strip_suffix("\"]").and_then(|args| args.rsplit_once('"')).map(|(_, last)| last);
+        let last = last_text(args);
         if let Some(last) = last.filter(|_| self.pid.is_some()) {
             self.offset = Some(last.to_owned());
         }
@@ -115,7 +184,7 @@ impl Client {
         let id = field(args, "\"id\":\"").and_then(|id| id.parse().ok());
         match (offset, id) {
             (Some(offset), Some(id)) if args.starts_with("[\"notification\",") => {
-                self.heard.0 += 1;
+                (self.heard, self.heard_now) = (self.heard + 1, self.heard_now + 1);
                 Word::Notification(offset, id)
             }
             (Some(offset), _) if args.starts_with("[\"inbox:state\",") => {
@@ -124,6 +193,11 @@ impl Client {
             _ => Word::Bad,
         }
     }
+}
+
+/// The last argument of an event, if it is a text without escapes.
+pub(super) fn last_text(args: &str) -> Option<&str> {
+    args.strip_suffix("\"]")?.rsplit_once('"').map(|(_, last)| last)
 }
 
 /// What follows `name`, up to the next quotation mark.

@@ -16,13 +16,14 @@ pub(super) enum Seen {
     /// A node died after a commit of which it had told nobody.
     DiedBeforeHint,
     DiedBeforeCommit,
-    MailboxFilled,
     LinkCut,
     LinkHalfOpen,
-    SocketTakenOver,
+    /// A client came back to a node that still held its last link.
+    LeftBehind,
     RoleChanged,
     Trimmed,
-    TrimPassedClient,
+    TrimPassedSlow,
+    TrimPassedAbsent,
     Restored,
     FreshStart,
     Recovered,
@@ -31,18 +32,17 @@ pub(super) enum Seen {
     RecoveredWithNothing,
     RecoveredAhead,
     Resumed,
-    CaughtUpFromRing,
     CaughtUpFromStore,
-    ToldToReload,
     RefusedEpoch,
     RefusedTrimmed,
     RefusedLimit,
     RefusedStranger,
     RefusedOld,
+    RefusedRooms,
 }
 
 impl Seen {
-    pub(super) const ALL: [Self; 32] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::HintLost,
         Self::HintRepeated,
         Self::FanoutAway,
@@ -53,13 +53,13 @@ impl Seen {
         Self::KeyReplayed,
         Self::DiedBeforeHint,
         Self::DiedBeforeCommit,
-        Self::MailboxFilled,
         Self::LinkCut,
         Self::LinkHalfOpen,
-        Self::SocketTakenOver,
+        Self::LeftBehind,
         Self::RoleChanged,
         Self::Trimmed,
-        Self::TrimPassedClient,
+        Self::TrimPassedSlow,
+        Self::TrimPassedAbsent,
         Self::Restored,
         Self::FreshStart,
         Self::Recovered,
@@ -67,14 +67,13 @@ impl Seen {
         Self::RecoveredWithNothing,
         Self::RecoveredAhead,
         Self::Resumed,
-        Self::CaughtUpFromRing,
         Self::CaughtUpFromStore,
-        Self::ToldToReload,
         Self::RefusedEpoch,
         Self::RefusedTrimmed,
         Self::RefusedLimit,
         Self::RefusedStranger,
         Self::RefusedOld,
+        Self::RefusedRooms,
     ];
 }
 

@@ -19,7 +19,8 @@ impl Network {
     /// Takes something that is under way, in no order.
     pub(super) fn take(&self, dice: &Dice) -> Option<(usize, Signal)> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        (!under_way.is_empty()).then(|| under_way.swap_remove(dice.below(under_way.len())))
+        let which = dice.below(under_way.len());
+        (which < under_way.len()).then(|| under_way.swap_remove(which))
     }
 }
 

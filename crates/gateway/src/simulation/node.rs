@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carillon_domain::ports::{
-    AuthError, Authenticate, Clock, Fanout as _, Log as _, Loopback, Pids, Signal, Subscription,
+    AuthError, Authenticate, Clock, Fanout as _, Loopback, Pids, PortError, Signal, Subscription,
 };
-use carillon_domain::testing::{CountingIds, FixedClock, block_on, principal};
-use carillon_domain::{
-    Admission, AppendLimits, Appender, Follower, Head, Pid, Position, Principal, Publisher, Reader, Timestamp,
-};
+use carillon_domain::testing::{CountingIds, FixedClock, principal};
+use carillon_domain::{Admission, AppendLimits, Pid, Principal, Publisher, Reader, Timestamp};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
@@ -22,9 +20,7 @@ use super::session::Session;
 use super::store::{NodeStore, Store};
 use crate::feed::Feed;
 use crate::gateway::{Backend, Gateway, GatewaySettings};
-use crate::hub::Hub;
 use crate::origin::AllowedOrigins;
-use crate::recent::Recent;
 use crate::server::ServerSettings;
 
 /// What outlives every node.
@@ -35,6 +31,8 @@ pub(super) struct Shared {
     pub(super) network: Arc<Network>,
     pub(super) pids: Arc<Table>,
     pub(super) ids: Arc<CountingIds>,
+    /// The last offset that the servers wrote to each client: what nobody may rely on.
+    pub(super) written: Arc<Mutex<HashMap<usize, String>>>,
     pub(super) figures: Figures,
 }
 
@@ -98,8 +96,11 @@ enum Following {
 }
 
 impl Node {
-    /// Starts as `Gateway::start` does, except that the store is there.
-    pub(super) fn start(place: usize, shared: &Shared) -> Self {
+    /// Starts as `Gateway::start` does. The node may find the store away, and has then to be started again.
+    pub(super) fn start(
+        place: usize,
+        shared: &Shared,
+    ) -> BoxFuture<'static, Result<Box<Self>, PortError>> {
         let Shared { store, network, clock, figures, .. } = shared;
         let (network, nodes) = (Arc::clone(network), figures.nodes);
         let fanout = Arc::new(NodeFanout { node: place, nodes, local: Loopback::new(), network });
@@ -122,10 +123,6 @@ impl Node {
             pids: Arc::clone(&shared.pids) as _,
             clock: Arc::clone(clock) as _,
         };
-        let (head, recent) = shared.recent_past();
-        let hub = Arc::new(Hub::new(head, recent));
-        let feed =
-            Box::new(Feed { follower: Follower::new(head), log: backend.log.clone(), hub: Arc::clone(&hub) });
         let (publisher, appender) = Publisher::new(
             backend.log.clone(),
             backend.fanout.clone(),
@@ -133,16 +130,21 @@ impl Node {
             Arc::clone(&shared.ids) as _,
             AppendLimits { queue: 4, rows: 6, bytes: 4_096 },
         );
-        Self {
-            gateway: Arc::new(Gateway::new(settings(figures), backend, hub)),
-            signals: fanout.subscribe(),
-            fanout,
-            store,
-            publisher: Arc::new(publisher),
-            sessions: Vec::new(),
-            appender: Box::pin(Appender::run(appender)),
-            feed: Following::Idle(feed),
-        }
+        let (settings, recent_rows) = (settings(figures), figures.recent_rows);
+        Box::pin(async move {
+            let (gateway, feed) = Gateway::assemble(settings, backend).await?;
+            gateway.hub.shorten_recent(recent_rows);
+            Ok(Box::new(Self {
+                gateway: Arc::new(gateway),
+                signals: fanout.subscribe(),
+                fanout,
+                store,
+                publisher: Arc::new(publisher),
+                sessions: Vec::new(),
+                appender: Box::pin(appender.run()),
+                feed: Following::Idle(Box::new(feed)),
+            }))
+        })
     }
 
     /// Whether this node died now, a batch of its publishes would be `(not kept, kept and told to nobody)`.
@@ -198,19 +200,6 @@ async fn step(mut feed: Box<Feed>, signal: Option<Signal>) -> Box<Feed> {
     // As in `Feed::run`: the next word, or the next second, tries again.
     drop(followed);
     feed
-}
-
-impl Shared {
-    /// The head, and as much of what is before it as a node keeps.
-    fn recent_past(&self) -> (Head, Recent) {
-        let log = &self.store.log;
-        let whole = block_on(log.read(Position::START, u32::MAX));
-        let Ok(page) = whole else { unreachable!("a log in memory is always there") };
-        let most = self.figures.recent_rows;
-        let after = page.head.position.minus(most).max(page.head.trimmed);
-        let rows = page.rows.into_iter().filter(|row| row.position > after).collect();
-        (page.head, Recent::of(page.head.epoch, after, rows, most))
-    }
 }
 
 fn settings(figures: &Figures) -> GatewaySettings {

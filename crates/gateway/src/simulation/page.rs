@@ -10,7 +10,7 @@ pub(super) struct Page {
     /// The rooms of the token that the present session came with.
     pub(super) rooms: Vec<Room>,
     /// The rooms it had when it was last told to load its inbox.
-    loaded: Vec<Room>,
+    loaded: Option<Vec<Room>>,
     /// It has everything up to here.
     pub(super) at: Option<Offset>,
     /// The last row it heard before it was ever told to load.
@@ -24,22 +24,27 @@ pub(super) enum Why {
     Epoch,
     Trimmed,
     Limit,
-    /// What it brought was not its own, is too old, or speaks of other rooms.
+    /// What it brought was not its own, or speaks of other rooms.
     Claim,
+    Old,
 }
 
 /// What a client claims at CONNECT: the place from which it wants to go on, if that is its own to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     Nothing,
-    /// Somebody else's, too old, or of other rooms.
+    /// Somebody else's, or of other rooms.
     Unsound,
-    From(Offset),
+    From {
+        from: Offset,
+        /// Its pid is so old that it may be refused.
+        is_old: bool,
+    },
 }
 
 impl Page {
     pub(super) fn new(user_id: UserId) -> Self {
-        Self { user_id, rooms: Vec::new(), loaded: Vec::new(), at: None, early: None }
+        Self { user_id, rooms: Vec::new(), loaded: None, at: None, early: None }
     }
 
     /// `notification` came.
@@ -105,7 +110,7 @@ impl Page {
                 Some(_) if claim == Claim::Unsound => Some("I7: recovered with what is not its own".into()),
                 Some(at) if at.epoch != offset.epoch => Some("I7: recovered into another life".into()),
                 Some(at) if at.position > offset.position => Some("I4: the state lies in the past".into()),
-                Some(_) if self.loaded != self.rooms => {
+                Some(_) if self.loaded.as_ref().is_some_and(|loaded| *loaded != self.rooms) => {
                     Some("I7: recovered with other rooms than it was loaded with".into())
                 }
                 Some(_) => self.missing(lives, offset.position, now).map(|missing| {
@@ -121,15 +126,15 @@ impl Page {
             lives.blame(format!("told to reload at {} without need", offset.position.get()));
         }
         self.at = Some(offset);
-        self.loaded.clone_from(&self.rooms);
+        self.loaded = Some(self.rooms.clone());
         why
     }
 
     fn why(&self, lives: &Lives, claim: Claim, limit: usize) -> Option<Why> {
-        let from = match claim {
+        let (from, is_old) = match claim {
             Claim::Nothing => return Some(Why::First),
             Claim::Unsound => return Some(Why::Claim),
-            Claim::From(from) => from,
+            Claim::From { from, is_old } => (from, is_old),
         };
         if from.epoch != lives.epoch {
             return Some(Why::Epoch);
@@ -143,7 +148,7 @@ impl Page {
         } else if owed.count() > limit {
             Some(Why::Limit)
         } else {
-            None
+            is_old.then_some(Why::Old)
         }
     }
 }

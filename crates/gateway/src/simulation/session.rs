@@ -1,15 +1,18 @@
 //! One connection: the real peer over the real machine, driven by hand as `drive` does it with a runtime.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
+use carillon_domain::testing::Mutant;
 use carillon_protocol::engine::{Input, Message, Transport};
 use carillon_protocol::{Config, Connection, Output};
 
+use super::client::last_text;
 use super::dice::turn;
+use super::node::Shared;
 use crate::application::Peer as _;
 use crate::gateway::Gateway;
 use crate::socket::Socket;
@@ -22,6 +25,7 @@ pub(super) struct Session {
     machine: Connection,
     /// Messages that the link holds; more, and the driver waits.
     room: usize,
+    written: Arc<Mutex<HashMap<usize, String>>>,
     /// What the driver waits with.
     held: Option<ByteString>,
     pub(super) to_client: VecDeque<ByteString>,
@@ -32,14 +36,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(gateway: &Arc<Gateway>, id: u64, client: usize, room: usize, now: Duration) -> Self {
+    pub(super) fn open(
+        gateway: &Arc<Gateway>,
+        (id, client): (u64, usize),
+        shared: &Shared,
+        now: Duration,
+    ) -> Self {
         let machine = Connection::open(Config::default(), "n.sid", Transport::Websocket, now);
         Self {
             id,
             client,
             peer: Socket::new(Arc::clone(gateway), None),
             machine,
-            room,
+            room: shared.figures.link,
+            written: Arc::clone(&shared.written),
             held: None,
             to_client: VecDeque::new(),
             from_client: VecDeque::new(),
@@ -110,6 +120,12 @@ impl Session {
         if self.to_client.len() >= self.room {
             self.held = Some(text);
             return false;
+        }
+        if Mutant::CursorOnServer.is_on()
+            && let Some(offset) = last_text(&text)
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert(self.client, offset.to_owned());
         }
         self.to_client.push_back(text);
         true

@@ -1,16 +1,17 @@
 //! What can happen in a world, one thing a step.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, Trim};
-use carillon_domain::testing::block_on;
-use carillon_domain::{Epoch, Principal, Role, Timestamp};
+use carillon_domain::testing::{Mutant, block_on};
+use carillon_domain::{Epoch, Role, Timestamp};
 
 use super::client::{Client, Word};
 use super::coverage::Seen;
 use super::node::{Node, RECOVERY_AGE};
-use super::page::{Claim, Page, Why};
+use super::page::Page;
 use super::publishing::Job;
 use super::session::Session;
 use super::world::{USERS, World};
@@ -34,8 +35,9 @@ pub(super) enum Habit {
     Forge,
     Kill,
     Start,
-    Store,
-    Fanout,
+    LoseStore,
+    LoseFanout,
+    Mend,
     Trim,
     Backup,
     Restore,
@@ -43,7 +45,7 @@ pub(super) enum Habit {
 }
 
 /// How often, and whether it is trouble.
-pub(super) const HABITS: [(Habit, usize, bool); 22] = [
+pub(super) const HABITS: [(Habit, usize, bool); 23] = [
     (Habit::Publish, 16, false),
     (Habit::AskAgain, 6, false),
     (Habit::Append, 16, false),
@@ -51,21 +53,22 @@ pub(super) const HABITS: [(Habit, usize, bool); 22] = [
     (Habit::PollHead, 5, false),
     (Habit::Drive, 40, false),
     (Habit::Hint, 10, false),
-    (Habit::Read, 30, false),
-    (Habit::Connect, 16, false),
+    (Habit::Read, 40, false),
+    (Habit::Connect, 24, false),
     (Habit::Cut, 7, true),
     (Habit::Notice, 4, false),
     (Habit::Reload, 2, true),
     (Habit::ChangeRole, 2, true),
     (Habit::Forge, 1, true),
     (Habit::Kill, 3, true),
-    (Habit::Start, 4, false),
-    (Habit::Store, 3, true),
-    (Habit::Fanout, 2, true),
+    (Habit::Start, 14, false),
+    (Habit::LoseStore, 2, true),
+    (Habit::LoseFanout, 2, true),
+    (Habit::Mend, 12, false),
     (Habit::Trim, 2, true),
     (Habit::Backup, 2, true),
     (Habit::Restore, 1, true),
-    (Habit::Sleep, 1, true),
+    (Habit::Sleep, 2, true),
 ];
 
 /// Publishes in one world.
@@ -100,24 +103,21 @@ impl World {
             Habit::Forge => self.forge(client),
             Habit::Kill => self.kill(),
             Habit::Start => {
-                let down = (0..self.nodes.len()).find(|place| self.nodes[*place].is_none());
-                if let Some(place) = down.filter(|_| !self.shared.store.is_down.load(Ordering::Relaxed)) {
+                if let Some(place) = (0..self.nodes.len()).find(|place| self.nodes[*place].is_none()) {
                     self.start(place);
                 }
             }
-            Habit::Store => {
-                let was_down = self.shared.store.is_down.fetch_xor(true, Ordering::Relaxed);
-                self.say(|_| format!("the store is {}", if was_down { "back" } else { "away" }));
+            Habit::LoseStore => {
+                self.shared.store.is_down.store(true, Ordering::Relaxed);
                 self.coverage.saw(Seen::StoreAway);
+                self.say(|_| "the store is away".into());
             }
-            Habit::Fanout => {
-                let was_down = self.shared.network.is_down.fetch_xor(true, Ordering::Relaxed);
-                self.say(|_| format!("the fanout is {}", if was_down { "back" } else { "away" }));
+            Habit::LoseFanout => {
+                self.shared.network.is_down.store(true, Ordering::Relaxed);
                 self.coverage.saw(Seen::FanoutAway);
-                if was_down {
-                    self.tell_lagged();
-                }
+                self.say(|_| "the fanout is away".into());
             }
+            Habit::Mend => self.mend(),
             Habit::Trim => self.trim(),
             Habit::Backup => {
                 let life = self.chronicle.lock().now().clone();
@@ -126,7 +126,8 @@ impl World {
             }
             Habit::Restore => self.restore(),
             Habit::Sleep => {
-                let time = if self.shared.dice.chance(50) { RECOVERY_AGE * 2 } else { RECOVERY_AGE / 40 };
+                const TIMES: [u64; 4] = [2, 26, 90, 2 * RECOVERY_AGE.as_secs()];
+                let time = Duration::from_secs(self.shared.dice.pick(&TIMES).unwrap_or_default());
                 self.say(|_| format!("nothing happens for {time:?}"));
                 self.pass(time);
             }
@@ -200,7 +201,7 @@ impl World {
         let Some(node) = &mut self.nodes[place] else { return };
         let (now, id) = (self.shared.clock.now(), self.sessions);
         self.sessions += 1;
-        let session = Session::open(&node.gateway, id, n, self.shared.figures.link, self.now);
+        let session = Session::open(&node.gateway, (id, n), &self.shared, self.now);
         let cursor = node.gateway.hub.offset();
         if node.sessions.iter().any(|session| session.client == n && !session.is_closed) {
             self.coverage.saw(Seen::LeftBehind);
@@ -208,7 +209,7 @@ impl World {
         node.sessions.push(session);
         let client = &mut self.clients[n];
         client.begin((place, id), now, cursor.position);
-        self.say(|world| format!("client {n} connects to node {place}: {}", world.clients[n].connect()));
+        self.say(|world| format!("client {n} connects to node {place}: {}", world.clients[n].connect(None)));
     }
 
     /// Reads one message; `false` if there is none.
@@ -225,7 +226,7 @@ impl World {
             }
             return false;
         };
-        let word = self.clients[n].read(&text);
+        let word = self.hears(n, &text);
         self.say(|_| format!("client {n} reads {word:?}"));
         match word {
             Word::Say(answer) => session_says(self.nodes[place].as_mut(), id, answer),
@@ -234,28 +235,24 @@ impl World {
         true
     }
 
+    fn hears(&mut self, n: usize, text: &str) -> Word {
+        let written = self.shared.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = written.get(&n).filter(|_| Mutant::CursorOnServer.is_on());
+        self.clients[n].read(text, known)
+    }
+
     fn judge(&mut self, n: usize, word: Word, text: &str) {
         let (now, limit) = (self.shared.clock.now(), self.shared.figures.recovery_limit as usize);
         let mut lives = self.chronicle.lock();
         let client = &mut self.clients[n];
-        let seen = match word {
-            Word::Notification(offset, id) => {
-                client.page.hears(&mut lives, offset, id, now);
-                None
-            }
+        match word {
+            Word::Notification(offset, id) => client.page.hears(&mut lives, offset, id, now),
             Word::State(recovered, offset) => {
                 let why = client.page.is_told(&mut lives, (recovered, offset), (client.claim, limit), now);
-                client.is_told = true;
-                client.seen(why)
+                client.seen(why).into_iter().for_each(|seen| self.coverage.saw(seen));
             }
-            Word::Bad => {
-                lives.blame(format!("client {n} stops for good, or cannot read {text:?}"));
-                None
-            }
-            Word::Nothing | Word::Connected | Word::Say(_) => None,
-        };
-        for seen in seen.into_iter().flatten() {
-            self.coverage.saw(seen);
+            Word::Bad => lives.blame(format!("client {n} stops for good, or cannot read {text:?}")),
+            Word::Nothing | Word::Connected | Word::Say(_) => {}
         }
     }
 
@@ -344,16 +341,22 @@ impl World {
                 if self.clients[session.client].link != Some((place, session.id)) {
                     break;
                 }
-                let word = self.clients[session.client].read(text);
+                let word = self.hears(session.client, text);
                 self.say(|_| format!("client {} still reads {word:?}", session.client));
                 self.judge(session.client, word, text);
             }
         }
     }
 
-    pub(super) fn start(&mut self, place: usize) {
-        self.nodes[place] = Some(Node::start(place, &self.shared));
-        self.say(|_| format!("node {place} starts"));
+    /// What is away comes back.
+    fn mend(&mut self) {
+        if self.shared.store.is_down.swap(false, Ordering::Relaxed) {
+            self.say(|_| "the store is back".into());
+        }
+        if self.shared.network.is_down.swap(false, Ordering::Relaxed) {
+            self.say(|_| "the fanout is back".into());
+            self.tell_lagged();
+        }
     }
 
     /// The oldest rows go.
@@ -385,7 +388,7 @@ impl World {
     }
 }
 
-fn session_says(node: Option<&mut Node>, id: u64, text: bytestring::ByteString) {
+fn session_says(node: Option<&mut Box<Node>>, id: u64, text: bytestring::ByteString) {
     if let Some(session) = node.and_then(|node| node.session(id)) {
         session.from_client.push_back(text);
     }

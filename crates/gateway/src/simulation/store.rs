@@ -3,7 +3,7 @@
 //! Wrong designs of the store are here too, as wrappers of the right one.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ pub(super) struct Store {
     /// Of 100 steps so many take their time.
     pub(super) slow: usize,
     /// Of 100 answers so many are lost.
-    pub(super) breaks: usize,
+    pub(super) breaks: AtomicUsize,
     pub(super) dice: Arc<Dice>,
     pub(super) chronicle: Arc<Chronicle>,
     pub(super) coverage: Arc<Coverage>,
@@ -57,7 +57,7 @@ impl Store {
     /// The way there or back: it may take long, and lead nowhere.
     async fn travel(&self) -> Result<(), PortError> {
         self.dice.dawdle(self.slow).await;
-        if self.is_down.load(Ordering::Relaxed) || self.dice.chance(self.breaks) {
+        if self.is_down.load(Ordering::Relaxed) || self.dice.chance(self.breaks.load(Ordering::Relaxed)) {
             return Err(PortError::Unavailable { port: "log", source: "simulated".into() });
         }
         Ok(())

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, Signal};
+use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, PortError, Signal};
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryLog, block_on, instant};
 use carillon_domain::{Position, Role};
+use futures_util::future::BoxFuture;
 
 use super::chronicle::{Chronicle, Life};
 use super::client::Client;
 use super::coverage::{Coverage, Seen};
-use super::dice::Dice;
+use super::dice::{Dice, turn};
 use super::network::Network;
 use super::node::{Figures, Node, Shared};
 use super::page::Page;
@@ -31,11 +32,15 @@ const CLIENTS: [usize; 4] = [0, 0, 1, 2];
 /// Rounds of the quiet end after which nothing may be left to do.
 const ROUNDS: usize = 60;
 
+/// A node on its way up.
+type Starting = BoxFuture<'static, Result<Box<Node>, PortError>>;
+
 pub(super) struct World {
     pub(super) shared: Shared,
     pub(super) chronicle: Arc<Chronicle>,
     pub(super) coverage: Arc<Coverage>,
-    pub(super) nodes: Vec<Option<Node>>,
+    pub(super) nodes: Vec<Option<Box<Node>>>,
+    starting: Vec<Option<Starting>>,
     pub(super) clients: Vec<Client>,
     pub(super) jobs: Vec<Job>,
     pub(super) backup: Option<(MemoryLog, Life)>,
@@ -67,7 +72,7 @@ impl World {
             log,
             is_down: false.into(),
             slow: of(&[0, 15, 40]),
-            breaks: of(&[0, 0, 2, 6]),
+            breaks: of(&[0, 0, 2, 6]).into(),
             dice: Arc::clone(&dice),
             chronicle: Arc::clone(&chronicle),
             coverage: Arc::clone(coverage),
@@ -82,6 +87,7 @@ impl World {
             network: Arc::new(Network::default()),
             pids: Arc::default(),
             ids: Arc::new(CountingIds::new()),
+            written: Arc::default(),
             figures,
         };
         let client = |user: usize| {
@@ -89,7 +95,8 @@ impl World {
             Client::new(role, Page::new(USERS[user].parse().unwrap_or_else(|_| unreachable!("a good id"))))
         };
         Self {
-            nodes: (0..figures.nodes).map(|place| Some(Node::start(place, &shared))).collect(),
+            starting: (0..figures.nodes).map(|place| Some(Node::start(place, &shared))).collect(),
+            nodes: (0..figures.nodes).map(|_| None).collect(),
             shared,
             chronicle,
             coverage: Arc::clone(coverage),
@@ -111,12 +118,27 @@ impl World {
     pub(super) fn live(&mut self) -> Result<(), String> {
         let (figures, habits) = (self.shared.figures, self.habits.clone());
         self.say(|_| format!("{figures:?}, {habits:?}"));
+        self.begin();
         for _ in 0..self.steps {
             self.step();
             self.pass(Duration::from_millis(self.shared.dice.roll() % 40));
             self.verdict()?;
         }
         self.end()
+    }
+
+    /// The nodes start, and some of the clients come.
+    fn begin(&mut self) {
+        for place in 0..self.nodes.len() {
+            for _ in 0..8 {
+                self.start(place);
+            }
+        }
+        for client in 0..self.clients.len() {
+            if self.shared.dice.chance(70) {
+                self.connect(client);
+            }
+        }
     }
 
     pub(super) fn schedule(self) -> Vec<String> {
@@ -162,6 +184,19 @@ impl World {
         self.shared.dice.pick(&up)
     }
 
+    /// Starts a node that is down, or lets it go on with that.
+    pub(super) fn start(&mut self, place: usize) {
+        if self.nodes[place].is_some() {
+            return;
+        }
+        let starting = self.starting[place].get_or_insert_with(|| Node::start(place, &self.shared));
+        if let Some(started) = turn(starting) {
+            self.starting[place] = None;
+            self.nodes[place] = started.ok();
+            self.say(|world| format!("node {place} has started: {}", world.nodes[place].is_some()));
+        }
+    }
+
     /// Looks for answers to what was published.
     pub(super) fn look_for_answers(&mut self) {
         let mut lives = self.chronicle.lock();
@@ -175,11 +210,6 @@ impl World {
         store.is_down.store(false, Ordering::Relaxed);
         network.is_down.store(false, Ordering::Relaxed);
         store.breaks.store(0, Ordering::Relaxed);
-        for place in 0..self.nodes.len() {
-            if self.nodes[place].is_none() {
-                self.start(place);
-            }
-        }
         for _ in 0..ROUNDS {
             self.round();
             self.verdict()?;
@@ -192,6 +222,9 @@ impl World {
 
     fn round(&mut self) {
         self.pass(Duration::from_secs(1));
+        for place in 0..self.nodes.len() {
+            self.start(place);
+        }
         for n in 0..self.jobs.len() {
             if self.jobs[n].is_waiting() {
                 self.ask(n);
