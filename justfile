@@ -49,6 +49,11 @@ bench *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- bench {{ args }}
 
+# Measure how long clients that come back wait for what they missed
+bench-resume *args:
+    cargo build --release --package carillon --package carillon-load
+    cargo run --release --quiet --package carillon-load -- resume {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec

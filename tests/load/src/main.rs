@@ -5,6 +5,9 @@
 //! order, and prints [`report::Report`]: JSON with `--json`, a table always. It ends with 1 if anything was lost,
 //! doubled, out of order or not accepted.
 //!
+//! `carillon-load resume` lets clients come back to a server and measures how long they wait for what they missed
+//! ([`resume`]).
+//!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
 
@@ -15,6 +18,7 @@ mod latency;
 mod process;
 mod publisher;
 mod report;
+mod resume;
 mod target;
 
 use std::path::PathBuf;
@@ -33,6 +37,8 @@ struct Cli {
 enum Command {
     /// Connect, publish, and measure what arrives.
     Bench(Bench),
+    /// Let clients come back, and measure how long they wait for what they missed.
+    Resume(resume::Resume),
 }
 
 /// What to do to which server.
@@ -88,21 +94,24 @@ enum Audience {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Bench(options) = Cli::parse().command;
-    match bench::run(&options).await {
-        Ok(report) => {
-            eprint!("{}", report.table());
-            if options.json {
-                match serde_json::to_string_pretty(&report) {
-                    Ok(json) => println!("{json}"),
-                    Err(error) => eprintln!("error: {error}"),
-                }
-            }
-            if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    let done = match Cli::parse().command {
+        Command::Bench(options) => bench(&options).await,
+        Command::Resume(options) => resume::run(&options).await.map(|table| {
+            eprint!("{table}");
+            ExitCode::SUCCESS
+        }),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn bench(options: &Bench) -> anyhow::Result<ExitCode> {
+    let report = bench::run(options).await?;
+    eprint!("{}", report.table());
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
     }
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
