@@ -25,8 +25,11 @@ struct Sealed {
     u: String,
     /// Rooms, and the position since which each is theirs.
     r: Vec<(String, u64)>,
-    /// Where the session began: epoch and position.
-    b: (u64, u64),
+    /// Epoch.
+    e: u64,
+    /// The offset that was held: epoch and position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h: Option<(u64, u64)>,
     /// When it was given out, in milliseconds.
     t: i64,
 }
@@ -55,7 +58,8 @@ impl Pids for PidSealer {
             s: pid.socket_id.clone(),
             u: pid.who.user_id.to_string(),
             r: rooms.collect(),
-            b: (pid.start.epoch.get(), pid.start.position.get()),
+            e: pid.epoch.get(),
+            h: pid.held.map(|held| (held.epoch.get(), held.position.get())),
             t: pid.issued_at.as_millis(),
         };
         #[expect(
@@ -75,10 +79,17 @@ impl Pids for PidSealer {
             Some(Entitlement { room: room.parse().ok()?, since: Position::new(since)? })
         };
         let rooms = sealed.r.into_iter().map(entitlement).collect::<Option<Vec<_>>>()?;
+        let held = match sealed.h {
+            Some((epoch, position)) => {
+                Some(Offset { epoch: Epoch::new(epoch), position: Position::new(position)? })
+            }
+            None => None,
+        };
         Some(Pid {
             socket_id: sealed.s,
             who: Entitled { user_id: sealed.u.parse().ok()?, rooms },
-            start: Offset { epoch: Epoch::new(sealed.b.0), position: Position::new(sealed.b.1)? },
+            epoch: Epoch::new(sealed.e),
+            held,
             issued_at: Timestamp::from_millis(sealed.t)?,
         })
     }
@@ -94,10 +105,11 @@ mod tests {
         Pid {
             socket_id: "Zz_-09".into(),
             who: Entitled {
-                user_id: "Ärztin 7:\u{1F600}".parse().unwrap(),
+                user_id: "Ärztin-7:\u{1F600}".parse().unwrap(),
                 rooms: vec![entitled("all", 12), entitled("role:doctor", Position::END.get())],
             },
-            start: Offset { epoch: Epoch::new(u64::MAX), position: at(12) },
+            epoch: Epoch::new(u64::MAX),
+            held: Some(Offset { epoch: Epoch::new(u64::MAX), position: at(12) }),
             issued_at: Timestamp::from_millis(1_700_000_000_123).unwrap(),
         }
     }
@@ -111,6 +123,8 @@ mod tests {
         let text = sealer(1).seal(&pid());
         assert!(text.len() < 500, "{}", text.len());
         assert_eq!(sealer(1).open(&text), Some(pid()));
+        let first = Pid { held: None, ..pid() };
+        assert_eq!(sealer(1).open(&sealer(1).seal(&first)), Some(first));
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! What a client that comes back is owed: its session, what it missed, or word that it must reload.
 //!
 //! ```text
-//!   pid of this user, same rooms ──────────────▶ resume: the same session, from its offset
-//!   pid of this user, other rooms ─────────────▶ replay: a new session, from its offset; the client reloads too
+//!   pid of this user, same rooms, an offset ───▶ resume: the same session, from its offset
+//!   the same, nothing heard in that session ───▶ resume: the same session, from now; the client reloads
 //!   no pid, `since` ───────────────────────────▶ replay: a new session, from there
-//!   another user's, forged, too old, other epoch▶ anew: the client reloads
+//!   another user's, forged, too old, other rooms or epoch ─▶ anew: the client reloads
 //!   and then: deleted meanwhile, beyond the head, more than the limit ─▶ anew
 //! ```
 //!
 //! Pure. The token decides who someone is and what they may hear; the pid says only what they had. So a stolen one
 //! gives nothing, and a session survives any node, since no node keeps it.
+//!
+//! Who is told to reload hears that before any row. Otherwise a link that broke in between would leave a client with an
+//! offset of the session and without the word, and it would be taken for one that has everything.
 
 use std::time::Duration;
 
@@ -24,8 +27,11 @@ pub struct Pid {
     pub socket_id: String,
     /// Whose it was, and what they were entitled to: it spares the store a visit.
     pub who: Entitled,
-    /// Where the session began, for a client that has heard no offset since.
-    pub start: Offset,
+    /// The log's life that the session belongs to.
+    pub epoch: Epoch,
+    /// The offset that its client had already when the session began. The official client sends it until it hears
+    /// another: it says nothing of this session, and perhaps not even of this user.
+    pub held: Option<Offset>,
     /// When it was given out.
     pub issued_at: Timestamp,
 }
@@ -46,23 +52,11 @@ pub struct Returning {
 pub enum Plan {
     /// A new session that begins now; if the client asked for more, why it cannot be had.
     Anew(Option<Loss>),
-    /// The same session, from this place. It began to hear before, or (`is_whole` is false) it may not have loaded its
-    /// inbox yet.
-    Resume {
-        /// The session.
-        pid: Pid,
-        /// The last place it heard of.
-        from: Offset,
-        /// Whether the client has everything up to `from`.
-        is_whole: bool,
-    },
-    /// A new session, from this place.
-    Replay {
-        /// The last place its client heard of.
-        from: Offset,
-        /// Why the client must reload all the same, if it must.
-        loss: Option<Loss>,
-    },
+    /// The same session, from the last place that its client heard of. Without one the client has not loaded its inbox
+    /// yet: the session goes on from now.
+    Resume(Pid, Option<Offset>),
+    /// A new session, from the last place that its page heard of.
+    Replay(Offset),
 }
 
 /// Why a client is not given all that it missed.
@@ -112,33 +106,27 @@ impl Returning {
             (Some(None), ..) | (Some(_), Some(None), _) | (None, _, Some(None)) => {
                 return Plan::Anew(Some(Loss::Forged));
             }
-            (None, _, Some(Some(from))) => (None, from),
-            (Some(Some(pid)), offset, _) => {
-                let from = offset.flatten().unwrap_or(pid.start);
-                (Some((pid, offset.is_some())), from)
-            }
-        };
-        if let Some((pid, _)) = &pid {
-            if pid.who.user_id != *principal.user_id() {
-                return Plan::Anew(Some(Loss::Stranger));
-            }
-            if pid.issued_at.saturating_add(max_age) < now {
-                return Plan::Anew(Some(Loss::Age));
-            }
-            if pid.start.epoch.is_other(epoch) {
+            (None, _, Some(Some(from))) if from.epoch.is_other(epoch) => {
                 return Plan::Anew(Some(Loss::Epoch));
             }
-        }
-        if from.epoch.is_other(epoch) {
-            return Plan::Anew(Some(Loss::Epoch));
-        }
-        match pid {
-            None => Plan::Replay { from, loss: None },
-            Some((pid, _)) if pid.who.rooms.iter().map(|e| &e.room).ne(principal.rooms()) => {
-                Plan::Replay { from, loss: Some(Loss::Rooms) }
+            (None, _, Some(Some(from))) => return Plan::Replay(from),
+            (Some(Some(pid)), offset, _) => {
+                let heard = offset.flatten().filter(|offset| pid.held != Some(*offset));
+                (pid, heard)
             }
-            Some((pid, is_whole)) => Plan::Resume { pid, from, is_whole },
-        }
+        };
+        let loss = if pid.who.user_id != *principal.user_id() {
+            Loss::Stranger
+        } else if pid.issued_at.saturating_add(max_age) < now {
+            Loss::Age
+        } else if pid.epoch.is_other(epoch) || from.is_some_and(|from| from.epoch.is_other(epoch)) {
+            Loss::Epoch
+        } else if pid.who.rooms.iter().map(|e| &e.room).ne(principal.rooms()) {
+            Loss::Rooms
+        } else {
+            return Plan::Resume(pid, from);
+        };
+        Plan::Anew(Some(loss))
     }
 }
 
@@ -183,7 +171,8 @@ mod tests {
         Pid {
             socket_id: "s".into(),
             who: Entitled { user_id: principal.user_id().clone(), rooms },
-            start: offset(NOW, 3),
+            epoch: NOW,
+            held: Some(offset(NOW, 2)),
             issued_at: instant(0),
         }
     }
@@ -197,22 +186,21 @@ mod tests {
     fn a_first_visit_begins_anew_and_a_reloaded_page_where_it_was() {
         assert_eq!(plan(None, None, None, 0), Plan::Anew(None));
         let from = offset(NOW, 5);
-        assert_eq!(plan(None, None, Some(from), 0), Plan::Replay { from, loss: None });
+        assert_eq!(plan(None, None, Some(from), 0), Plan::Replay(from));
         assert_eq!(plan(None, None, Some(offset(Epoch::new(8), 5)), 0), Plan::Anew(Some(Loss::Epoch)));
         // An offset counts with its session's pid alone.
         assert_eq!(plan(None, Some(from), None, 0), Plan::Anew(None));
     }
 
     #[test]
-    fn a_session_resumes_where_it_last_heard_or_where_it_began() {
+    fn a_session_resumes_where_its_client_last_heard() {
         let pid = pid("1", Role::Patient);
-        let (heard, since) = (offset(NOW, 5), offset(NOW, 1));
-        let resume = |from, is_whole| Plan::Resume { pid: pid.clone(), from, is_whole };
-        assert_eq!(plan(Some(Some(pid.clone())), Some(heard), Some(since), 0), resume(heard, true));
-        assert_eq!(plan(Some(Some(pid.clone())), None, Some(since), 0), resume(pid.start, false));
-        // A new pid with the offset of the session before: what lies between was never heard.
-        let before = offset(NOW, 2);
-        assert_eq!(plan(Some(Some(pid.clone())), Some(before), None, 0), resume(before, true));
+        let (heard, since) = (offset(NOW, 5), Some(offset(NOW, 1)));
+        let resumed = |heard: Option<Offset>| plan(Some(Some(pid.clone())), heard, since, 0);
+        assert_eq!(resumed(Some(heard)), Plan::Resume(pid.clone(), Some(heard)));
+        // What it heard before this session says nothing of it, nor does what its page noted.
+        assert_eq!(resumed(None), Plan::Resume(pid.clone(), None));
+        assert_eq!(resumed(pid.held), Plan::Resume(pid.clone(), None));
     }
 
     #[test]
@@ -228,15 +216,12 @@ mod tests {
         assert_eq!(anew(ours(), heard, 86_401), Some(Loss::Age));
         assert_eq!(anew(ours(), Some(offset(Epoch::new(8), 5)), 0), Some(Loss::Epoch));
         let mut older = ours().unwrap();
-        older.start.epoch = Epoch::new(8);
+        older.epoch = Epoch::new(8);
         assert_eq!(anew(Some(older), heard, 0), Some(Loss::Epoch));
         let unreadable = Returning { pid: Some(ours()), offset: Some(None), since: None };
         let planned = unreadable.plan(&principal("1", Role::Patient), NOW, instant(0), DAY);
         assert_eq!(planned, Plan::Anew(Some(Loss::Forged)));
-        // With another role the session is new, and its client reloads beside hearing what it missed.
-        let from = offset(NOW, 5);
-        let expected = Plan::Replay { from, loss: Some(Loss::Rooms) };
-        assert_eq!(plan(Some(Some(pid("1", Role::Doctor))), heard, None, 0), expected);
+        assert_eq!(anew(Some(pid("1", Role::Doctor)), heard, 0), Some(Loss::Rooms));
     }
 
     #[test]

@@ -43,8 +43,10 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) who: &'a Entitled,
     pub(crate) socket_id: String,
+    /// The log's life that its entitlement belongs to.
+    pub(crate) epoch: Epoch,
     /// Where its client heard the last of the log; `None` for one that begins now.
-    pub(crate) from: Option<Offset>,
+    pub(crate) from: Option<Position>,
     /// Bytes its mailbox may hold.
     pub(crate) bound: usize,
     /// How many connections its user may have with this one.
@@ -55,8 +57,6 @@ pub(crate) struct Joining<'a> {
 pub(crate) struct Place {
     pub(crate) id: MemberId,
     pub(crate) mailbox: Arc<Mailbox>,
-    /// Where it begins to hear.
-    pub(crate) start: Offset,
 }
 
 /// Why a connection may not join.
@@ -144,26 +144,25 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, from, bound, most } = joining;
+        let Joining { who, socket_id, epoch, from, bound, most } = joining;
         let mut state = self.lock();
-        let now = Offset { epoch: state.epoch, position: state.cursor };
-        let (stage, start) = from.map_or((Stage::Announce, now), |from| (Stage::Replay, from));
-        if start.epoch.is_other(state.epoch) {
+        if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
         }
+        let (stage, start) = from.map_or((Stage::Announce, state.cursor), |from| (Stage::Replay, from));
         state.supersede(who, &socket_id);
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
+        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start));
         for entitlement in &who.rooms {
             let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
             state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
         gauge!("carillon_sockets").increment(1);
-        Ok(Place { id, mailbox, start })
+        Ok(Place { id, mailbox })
     }
 
     /// Removes a connection that has joined.

@@ -4,7 +4,7 @@
 //! back far enough, the store.
 
 use carillon_domain::ports::PortError;
-use carillon_domain::{Entitled, Loss, Offset, Plan, Principal, Returning};
+use carillon_domain::{Entitled, Epoch, Loss, Offset, Plan, Principal, Returning};
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,10 +28,12 @@ pub(crate) struct Arrival {
     pub(crate) who: Entitled,
     /// The session they resume.
     pub(crate) session: Option<Session>,
-    /// Where they heard the last of the log; `None`: they begin now.
+    /// Where they heard the last of the log, after which they are given everything; `None`: they begin now, and reload.
     pub(crate) from: Option<Offset>,
-    /// Whether they have, with what they are about to be given, everything.
-    pub(crate) is_whole: bool,
+    /// The offset they came with; of a session that begins now it says nothing.
+    pub(crate) held: Option<Offset>,
+    /// The log's life that all this belongs to.
+    pub(crate) epoch: Epoch,
 }
 
 /// A session as its client knows it.
@@ -63,31 +65,39 @@ pub(crate) async fn arrive(
     auth: &Auth,
 ) -> Result<Arrival, PortError> {
     let (now, epoch) = (gateway.wall_clock.now(), gateway.hub.offset().epoch);
-    let plan = auth.returning(gateway).plan(principal, epoch, now, gateway.settings.recovery_age);
-    let (who, from, session, loss, is_whole) = match plan {
-        Plan::Anew(loss) => return anew(gateway, principal, loss).await,
-        Plan::Replay { from, loss } => (enter(gateway, principal).await?, from, None, loss, loss.is_none()),
-        Plan::Resume { pid, from, is_whole } => {
+    let returning = auth.returning(gateway);
+    let held = returning.offset.flatten();
+    let plan = returning.plan(principal, epoch, now, gateway.settings.recovery_age);
+    let (who, from, session) = match plan {
+        Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
+        Plan::Replay(from) => (enter(gateway, principal).await?, Some(from), None),
+        Plan::Resume(pid, from) => {
             let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
-            let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
-            (pid.who, from, Some(session), None, is_whole)
+            (pid.who, from, Some(Session { socket_id: pid.socket_id, pid: text.to_owned() }))
         }
     };
-    if let Err(loss) = check(gateway, &who, from).await? {
-        return anew(gateway, principal, Some(loss)).await;
+    if let Some(from) = from
+        && let Err(loss) = check(gateway, &who, from).await?
+    {
+        return anew(gateway, principal, (epoch, held), Some(loss)).await;
     }
-    let outcome = loss.map_or(if session.is_some() { "resumed" } else { "replayed" }, Loss::as_str);
+    let outcome = if session.is_some() { "resumed" } else { "replayed" };
     counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
-    Ok(Arrival { who, session, from: Some(from), is_whole })
+    Ok(Arrival { who, session, from, held, epoch })
 }
 
-async fn anew(gateway: &Gateway, principal: &Principal, loss: Option<Loss>) -> Result<Arrival, PortError> {
+async fn anew(
+    gateway: &Gateway,
+    principal: &Principal,
+    (epoch, held): (Epoch, Option<Offset>),
+    loss: Option<Loss>,
+) -> Result<Arrival, PortError> {
     if let Some(loss) = loss {
         tracing::debug!(user = %principal.user_id(), reason = loss.as_str(), "a session was not resumed");
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
     let who = enter(gateway, principal).await?;
-    Ok(Arrival { who, session: None, from: None, is_whole: false })
+    Ok(Arrival { who, session: None, from: None, held, epoch })
 }
 
 async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {

@@ -237,15 +237,16 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Arrival { who, session, from, is_whole } = match arrival {
+        let Arrival { who, session, from, held, epoch } = match arrival {
             Ok(arrival) => arrival,
             Err(fault) => return unavailable(machine, &fault, now),
         };
         let GatewaySettings { mailbox_bytes, max_connections_per_user, .. } = self.gateway.settings;
         let socket_id = session.as_ref().map_or_else(crate::ids::random, |session| session.socket_id.clone());
         let (bound, most) = (mailbox_bytes, max_connections_per_user);
-        let joining = Joining { who: &who, socket_id: socket_id.clone(), from, bound, most };
-        let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
+        let from_place = from.map(|from| from.position);
+        let joining = Joining { who: &who, socket_id: socket_id.clone(), epoch, from: from_place, bound, most };
+        let Place { id, mailbox } = match self.gateway.hub.join(joining) {
             Ok(place) => place,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
@@ -258,13 +259,14 @@ impl Socket {
                 self.gateway.pids.seal(&Pid {
                     socket_id: socket_id.clone(),
                     who: who.clone(),
-                    start,
+                    epoch,
+                    held,
                     issued_at,
                 })
             }
         };
-        self.joined =
-            Some(Joined { who: Arc::new(who), id, mailbox, epoch: start.epoch, is_whole, arrival: None });
+        let is_whole = from.is_some();
+        self.joined = Some(Joined { who: Arc::new(who), id, mailbox, epoch, is_whole, arrival: None });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {

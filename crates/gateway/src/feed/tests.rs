@@ -24,7 +24,8 @@ impl Node {
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let who: Entitled = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
-        let joining = Joining { who: &who, socket_id: "socket".into(), from: None, bound: 1 << 20, most: 9 };
+        let (socket_id, epoch) = ("socket".into(), head.epoch);
+        let joining = Joining { who: &who, socket_id, epoch, from: None, bound: 1 << 20, most: 9 };
         let mailbox = hub.join(joining).unwrap_or_else(|_| panic!("barred")).mailbox;
         assert!(mailbox.announced(head.position));
         assert_eq!(hub.catch_up(&who, &mailbox, FixedClock::default().now()), CaughtUp::Done);

@@ -73,12 +73,8 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 }
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
-    let from = from.map(offset);
-    Joining { who, socket_id: socket_id.into(), from, bound: BOUND, most: 2 }
-}
-
-fn offset(n: u64) -> Offset {
-    Offset { epoch: EPOCH, position: at(n) }
+    let (socket_id, from) = (socket_id.into(), from.map(at));
+    Joining { who, socket_id, epoch: EPOCH, from, bound: BOUND, most: 2 }
 }
 
 fn join(hub: &Hub, who: &Entitled) -> (MemberId, Arc<Mailbox>) {
@@ -277,7 +273,7 @@ fn a_replaced_log_ends_every_connection() {
     hub.post(&own(&who), &Frame::event("/", "word", &()).unwrap(), None);
     assert!(mailbox.take().is_none());
     assert_eq!(hub.offset().epoch, Epoch::new(8));
-    // One that was on its way in with an offset of the old log must look again.
+    // One that was on its way in with what the old log said of it must look again.
     assert_eq!(hub.join(joining(&who, "socket", Some(40))).map(|place| place.id), Err(Barred::Replaced));
 }
 

@@ -54,7 +54,7 @@ pub(super) const HABITS: [(Habit, usize, bool); 23] = [
     (Habit::Drive, 40, false),
     (Habit::Hint, 10, false),
     (Habit::Read, 40, false),
-    (Habit::Connect, 24, false),
+    (Habit::Connect, 14, false),
     (Habit::Cut, 7, true),
     (Habit::Notice, 4, false),
     (Habit::Reload, 2, true),
@@ -76,7 +76,9 @@ const JOBS: usize = 40;
 
 impl World {
     pub(super) fn follow(&mut self, habit: Habit) {
-        let client = self.shared.dice.below(self.clients.len());
+        let is_there = |n: &usize| self.clients[*n].link.is_some();
+        let (there, away): (Vec<_>, Vec<_>) = (0..self.clients.len()).partition(is_there);
+        let (client, away) = (self.shared.dice.pick(&there), self.shared.dice.pick(&away));
         match habit {
             Habit::Publish => self.publish(),
             Habit::AskAgain => {
@@ -88,19 +90,15 @@ impl World {
             Habit::Append | Habit::Follow | Habit::PollHead | Habit::Drive => self.give_turn(habit),
             Habit::Hint => self.hint(),
             Habit::Read => {
-                let messages = 1 + self.shared.dice.below(4);
-                (0..messages).any(|_| !self.read(client));
+                let messages = 1 + self.shared.dice.below(5);
+                client.is_some_and(|client| (0..messages).any(|_| !self.read(client)));
             }
-            Habit::Connect => {
-                if self.clients[client].link.is_none() {
-                    self.connect(client);
-                }
-            }
-            Habit::Cut => self.cut(client),
+            Habit::Connect => away.into_iter().for_each(|client| self.connect(client)),
+            Habit::Cut => client.into_iter().for_each(|client| self.cut(client)),
             Habit::Notice => self.notice(),
-            Habit::Reload => self.reload(client),
+            Habit::Reload => client.or(away).into_iter().for_each(|client| self.reload(client)),
             Habit::ChangeRole => self.change_role(),
-            Habit::Forge => self.forge(client),
+            Habit::Forge => away.into_iter().for_each(|client| self.forge(client)),
             Habit::Kill => self.kill(),
             Habit::Start => {
                 if let Some(place) = (0..self.nodes.len()).find(|place| self.nodes[*place].is_none()) {
@@ -171,8 +169,8 @@ impl World {
             Habit::Follow => node.follow(false),
             Habit::PollHead => node.follow(true),
             _ => {
-                let which = self.shared.dice.below(node.sessions.len() + 1);
-                node.drive((which > 0).then(|| which - 1), now);
+                let one = self.shared.dice.below(node.sessions.len());
+                node.drive(self.shared.dice.chance(40).then_some(one), now);
                 node.sessions.retain(|session| !session.is_finished || !session.to_client.is_empty());
             }
         }
@@ -209,7 +207,11 @@ impl World {
         node.sessions.push(session);
         let client = &mut self.clients[n];
         client.begin((place, id), now, cursor.position);
-        self.say(|world| format!("client {n} connects to node {place}: {}", world.clients[n].connect(None)));
+        self.say(|_| format!("client {n} connects to node {place}"));
+        // What comes before CONNECT is the protocol's affair.
+        let now = self.now;
+        self.nodes[place].iter_mut().for_each(|node| node.drive(None, now));
+        self.read(n);
     }
 
     /// Reads one message; `false` if there is none.
@@ -312,9 +314,6 @@ impl World {
 
     /// A client that is away comes by something that is not its own.
     fn forge(&mut self, n: usize) {
-        if self.clients[n].link.is_some() {
-            return;
-        }
         let other = self.shared.dice.below(self.clients.len());
         let is_stranger = self.clients[other].page.user_id != self.clients[n].page.user_id;
         let stolen = self.clients[other].pid.clone().filter(|_| is_stranger);
