@@ -276,11 +276,10 @@ impl Socket {
 
     /// The hub has ended this connection.
     fn end_if_over(&self, machine: &mut Connection, now: Duration) {
-        match self.joined.as_ref().and_then(|joined| joined.mailbox.over()) {
-            None => {}
-            Some(Over::Replaced) => machine.close(Reason::ForcedClose, Some(RESTARTING), now),
-            // Told to come back, the two would take the session from each other for ever.
-            Some(Over::Superseded) => machine.disconnect_all(now),
+        // Superseded too its client may come back: the connection that took the session can be an older one of the same
+        // client, long given up, whose CONNECT was slow; a `41` would then end the client for good.
+        if let Some(Over::Replaced | Over::Superseded) = self.joined.as_ref().and_then(|joined| joined.mailbox.over()) {
+            machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
     }
 

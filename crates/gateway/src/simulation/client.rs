@@ -26,6 +26,8 @@ pub(super) struct Client {
     /// The role in the token that its pid was given out for, and when.
     pub(super) pid_role: Role,
     pid_at: Timestamp,
+    /// The offset that it had when it was given its pid.
+    held: Option<String>,
     pub(super) claim: Claim,
     /// Whether its pid is not its own.
     pub(super) is_forging: bool,
@@ -70,6 +72,7 @@ impl Client {
             since: None,
             pid_role: role,
             pid_at: instant(0),
+            held: None,
             claim: Claim::Nothing,
             is_forging: false,
             link_role: role,
@@ -101,9 +104,11 @@ impl Client {
             (Some(_), ..) if self.is_forging || self.pid_role != self.role => Claim::Unsound,
             (Some(_), Some(from), _) => {
                 let is_old = self.pid_at.saturating_add(RECOVERY_AGE.mul_f64(0.9)) < now;
-                Claim::From { from, is_old }
+                let is_held = self.offset == self.held;
+                let doubt = is_old.then_some(Why::Old).or(is_held.then_some(Why::Held));
+                Claim::From { from, doubt }
             }
-            (None, _, Some(from)) => Claim::From { from, is_old: false },
+            (None, _, Some(from)) => Claim::From { from, doubt: None },
             (Some(_), None, _) | (None, _, None) => Claim::Nothing,
         }
     }
@@ -127,6 +132,7 @@ impl Client {
             Why::Trimmed => Seen::RefusedTrimmed,
             Why::Limit => Seen::RefusedLimit,
             Why::Old => Seen::RefusedOld,
+            Why::Held => Seen::RefusedHeld,
             Why::Claim if std::mem::take(&mut self.is_forging) => Seen::RefusedStranger,
             Why::Claim => Seen::RefusedRooms,
         }]
@@ -167,6 +173,7 @@ impl Client {
                 self.is_resumed = pid.is_some() && self.pid == pid;
                 if !self.is_resumed {
                     (self.pid, self.pid_role, self.pid_at) = (pid, self.link_role, self.began.0);
+                    self.held.clone_from(&self.offset);
                 }
                 Word::Connected
             }

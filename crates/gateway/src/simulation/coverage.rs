@@ -39,10 +39,11 @@ pub(super) enum Seen {
     RefusedStranger,
     RefusedOld,
     RefusedRooms,
+    RefusedHeld,
 }
 
 impl Seen {
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::HintLost,
         Self::HintRepeated,
         Self::FanoutAway,
@@ -74,6 +75,7 @@ impl Seen {
         Self::RefusedStranger,
         Self::RefusedOld,
         Self::RefusedRooms,
+        Self::RefusedHeld,
     ];
 }
 

@@ -26,7 +26,10 @@ pub(super) enum Why {
     Limit,
     /// What it brought was not its own, or speaks of other rooms.
     Claim,
+    /// Its pid is old.
     Old,
+    /// Its offset may be one of the session before.
+    Held,
 }
 
 /// What a client claims at CONNECT: the place from which it wants to go on, if that is its own to ask for.
@@ -37,8 +40,8 @@ pub(super) enum Claim {
     Unsound,
     From {
         from: Offset,
-        /// Its pid is so old that it may be refused.
-        is_old: bool,
+        /// Why it may be refused.
+        doubt: Option<Why>,
     },
 }
 
@@ -131,10 +134,10 @@ impl Page {
     }
 
     fn why(&self, lives: &Lives, claim: Claim, limit: usize) -> Option<Why> {
-        let (from, is_old) = match claim {
+        let (from, doubt) = match claim {
             Claim::Nothing => return Some(Why::First),
             Claim::Unsound => return Some(Why::Claim),
-            Claim::From { from, is_old } => (from, is_old),
+            Claim::From { from, doubt } => (from, doubt),
         };
         if from.epoch != lives.epoch {
             return Some(Why::Epoch);
@@ -148,7 +151,7 @@ impl Page {
         } else if owed.count() > limit {
             Some(Why::Limit)
         } else {
-            is_old.then_some(Why::Old)
+            doubt
         }
     }
 }
