@@ -1,18 +1,15 @@
 //! What a client that comes back is owed: its session, what it missed, or word that it must reload.
 //!
 //! ```text
-//!   pid of this user, same rooms, an offset ───▶ resume: the same session, from its offset
-//!   the same, nothing heard in that session ───▶ resume: the same session, from now; the client reloads
+//!   pid of this user, same rooms ──────────────▶ resume: the same session, from its offset
+//!   pid of this user, other rooms ─────────────▶ go on: a new session, told to reload, from its offset
 //!   no pid, `since` ───────────────────────────▶ replay: a new session, from there
-//!   another user's, forged, too old, other rooms or epoch ─▶ anew: the client reloads
+//!   another user's, forged, too old, other epoch▶ anew: the client reloads
 //!   and then: deleted meanwhile, beyond the head, more than the limit ─▶ anew
 //! ```
 //!
 //! Pure. The token decides who someone is and what they may hear; the pid says only what they had. So a stolen one
 //! gives nothing, and a session survives any node, since no node keeps it.
-//!
-//! Who is told to reload hears that before any row. Otherwise a link that broke in between would leave a client with an
-//! offset of the session and without the word, and it would be taken for one that has everything.
 
 use std::time::Duration;
 
@@ -27,10 +24,10 @@ pub struct Pid {
     pub socket_id: String,
     /// Whose it was, and what they were entitled to: it spares the store a visit.
     pub who: Entitled,
-    /// The log's life that the session belongs to.
-    pub epoch: Epoch,
-    /// The offset that its client had already when the session began. The official client sends it until it hears
-    /// another: it says nothing of this session, and perhaps not even of this user.
+    /// Where the session began, for a client that has heard no offset since.
+    pub start: Offset,
+    /// The offset that its client held when it began. One that still holds it has heard nothing of this session, and
+    /// so not whether it should reload.
     pub held: Option<Offset>,
     /// When it was given out.
     pub issued_at: Timestamp,
@@ -52,11 +49,19 @@ pub struct Returning {
 pub enum Plan {
     /// A new session that begins now; if the client asked for more, why it cannot be had.
     Anew(Option<Loss>),
-    /// The same session, from the last place that its client heard of. Without one the client has not loaded its inbox
-    /// yet: the session goes on from now.
-    Resume(Pid, Option<Offset>),
-    /// A new session, from the last place that its page heard of.
+    /// The same session, from this place.
+    Resume {
+        /// The session.
+        pid: Pid,
+        /// The last place it heard of.
+        from: Offset,
+        /// Whether the client has everything up to `from`: not if it was to be told to reload and never was.
+        is_whole: bool,
+    },
+    /// A new session; what came after this place comes before its client is told that it has everything.
     Replay(Offset),
+    /// A new session whose client is first told to reload; then comes what came after this place.
+    GoOn(Offset, Loss),
 }
 
 /// Why a client is not given all that it missed.
@@ -101,32 +106,28 @@ impl Returning {
     /// What to do for this client, as far as can be told without the log. `max_age` is how long a pid counts.
     #[must_use]
     pub fn plan(self, principal: &Principal, epoch: Epoch, now: Timestamp, max_age: Duration) -> Plan {
-        let (pid, from) = match (self.pid, self.offset, self.since) {
+        let (pid, offset) = match (self.pid, self.offset, self.since) {
             (None, _, None) => return Plan::Anew(None),
-            (Some(None), ..) | (Some(_), Some(None), _) | (None, _, Some(None)) => {
+            (None, _, Some(Some(from))) if !from.epoch.is_other(epoch) => return Plan::Replay(from),
+            (None, _, Some(Some(_))) => return Plan::Anew(Some(Loss::Epoch)),
+            (None, _, Some(None)) | (Some(None), ..) | (Some(_), Some(None), _) => {
                 return Plan::Anew(Some(Loss::Forged));
             }
-            (None, _, Some(Some(from))) if from.epoch.is_other(epoch) => {
-                return Plan::Anew(Some(Loss::Epoch));
-            }
-            (None, _, Some(Some(from))) => return Plan::Replay(from),
-            (Some(Some(pid)), offset, _) => {
-                let heard = offset.flatten().filter(|offset| pid.held != Some(*offset));
-                (pid, heard)
-            }
+            (Some(Some(pid)), offset, _) => (pid, offset.flatten()),
         };
-        let loss = if pid.who.user_id != *principal.user_id() {
-            Loss::Stranger
+        let from = offset.unwrap_or(pid.start);
+        if pid.who.user_id != *principal.user_id() {
+            Plan::Anew(Some(Loss::Stranger))
         } else if pid.issued_at.saturating_add(max_age) < now {
-            Loss::Age
-        } else if pid.epoch.is_other(epoch) || from.is_some_and(|from| from.epoch.is_other(epoch)) {
-            Loss::Epoch
+            Plan::Anew(Some(Loss::Age))
+        } else if pid.start.epoch.is_other(epoch) || from.epoch.is_other(epoch) {
+            Plan::Anew(Some(Loss::Epoch))
         } else if pid.who.rooms.iter().map(|e| &e.room).ne(principal.rooms()) {
-            Loss::Rooms
+            Plan::GoOn(from, Loss::Rooms)
         } else {
-            return Plan::Resume(pid, from);
-        };
-        Plan::Anew(Some(loss))
+            let is_whole = offset.is_some() && offset != pid.held;
+            Plan::Resume { pid, from, is_whole }
+        }
     }
 }
 
@@ -171,7 +172,7 @@ mod tests {
         Pid {
             socket_id: "s".into(),
             who: Entitled { user_id: principal.user_id().clone(), rooms },
-            epoch: NOW,
+            start: offset(NOW, 3),
             held: Some(offset(NOW, 2)),
             issued_at: instant(0),
         }
@@ -193,14 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn a_session_resumes_where_its_client_last_heard() {
+    fn a_session_resumes_where_it_last_heard_or_where_it_began() {
         let pid = pid("1", Role::Patient);
-        let (heard, since) = (offset(NOW, 5), Some(offset(NOW, 1)));
-        let resumed = |heard: Option<Offset>| plan(Some(Some(pid.clone())), heard, since, 0);
-        assert_eq!(resumed(Some(heard)), Plan::Resume(pid.clone(), Some(heard)));
-        // What it heard before this session says nothing of it, nor does what its page noted.
-        assert_eq!(resumed(None), Plan::Resume(pid.clone(), None));
-        assert_eq!(resumed(pid.held), Plan::Resume(pid.clone(), None));
+        let (heard, since) = (offset(NOW, 5), offset(NOW, 1));
+        let resume = |from, is_whole| Plan::Resume { pid: pid.clone(), from, is_whole };
+        assert_eq!(plan(Some(Some(pid.clone())), Some(heard), Some(since), 0), resume(heard, true));
+        assert_eq!(plan(Some(Some(pid.clone())), None, Some(since), 0), resume(pid.start, false));
+        // A new pid with the offset of the session before: what lies between was never heard, nor the word to reload.
+        let before = offset(NOW, 2);
+        assert_eq!(plan(Some(Some(pid.clone())), Some(before), None, 0), resume(before, false));
     }
 
     #[test]
@@ -216,12 +218,14 @@ mod tests {
         assert_eq!(anew(ours(), heard, 86_401), Some(Loss::Age));
         assert_eq!(anew(ours(), Some(offset(Epoch::new(8), 5)), 0), Some(Loss::Epoch));
         let mut older = ours().unwrap();
-        older.epoch = Epoch::new(8);
+        older.start.epoch = Epoch::new(8);
         assert_eq!(anew(Some(older), heard, 0), Some(Loss::Epoch));
         let unreadable = Returning { pid: Some(ours()), offset: Some(None), since: None };
         let planned = unreadable.plan(&principal("1", Role::Patient), NOW, instant(0), DAY);
         assert_eq!(planned, Plan::Anew(Some(Loss::Forged)));
-        assert_eq!(anew(Some(pid("1", Role::Doctor)), heard, 0), Some(Loss::Rooms));
+        // With another role the session is new, and its client reloads beside hearing what it missed.
+        let expected = Plan::GoOn(offset(NOW, 5), Loss::Rooms);
+        assert_eq!(plan(Some(Some(pid("1", Role::Doctor))), heard, None, 0), expected);
     }
 
     #[test]

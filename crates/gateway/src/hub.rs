@@ -43,10 +43,12 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) who: &'a Entitled,
     pub(crate) socket_id: String,
-    /// The log's life that its entitlement belongs to.
+    /// The log's life that all this belongs to.
     pub(crate) epoch: Epoch,
-    /// Where its client heard the last of the log; `None` for one that begins now.
-    pub(crate) from: Option<Position>,
+    /// Where it hears on; `None` for one that begins now.
+    pub(crate) from: Option<Offset>,
+    /// Whether it hears what it missed before it is announced to.
+    pub(crate) is_replay: bool,
     /// Bytes its mailbox may hold.
     pub(crate) bound: usize,
     /// How many connections its user may have with this one.
@@ -57,6 +59,8 @@ pub(crate) struct Joining<'a> {
 pub(crate) struct Place {
     pub(crate) id: MemberId,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// Where it begins to hear.
+    pub(crate) start: Offset,
 }
 
 /// Why a connection may not join.
@@ -144,25 +148,26 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, epoch, from, bound, most } = joining;
+        let Joining { who, socket_id, epoch, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
         if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
         }
-        let (stage, start) = from.map_or((Stage::Announce, state.cursor), |from| (Stage::Replay, from));
+        let start = from.unwrap_or(Offset { epoch, position: state.cursor });
+        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
         state.supersede(who, &socket_id);
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start));
+        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
         for entitlement in &who.rooms {
             let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
             state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
         gauge!("carillon_sockets").increment(1);
-        Ok(Place { id, mailbox })
+        Ok(Place { id, mailbox, start })
     }
 
     /// Removes a connection that has joined.

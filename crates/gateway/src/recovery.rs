@@ -28,12 +28,15 @@ pub(crate) struct Arrival {
     pub(crate) who: Entitled,
     /// The session they resume.
     pub(crate) session: Option<Session>,
-    /// Where they heard the last of the log, after which they are given everything; `None`: they begin now, and reload.
-    pub(crate) from: Option<Offset>,
-    /// The offset they came with; of a session that begins now it says nothing.
-    pub(crate) held: Option<Offset>,
     /// The log's life that all this belongs to.
     pub(crate) epoch: Epoch,
+    /// Where they hear on; `None`: they begin now.
+    pub(crate) from: Option<Offset>,
+    /// Whether they have, with what they are about to be given, everything. Then `inbox:state` comes after it; who is to
+    /// reload hears that first, or a link that breaks in between would leave them with an offset and without the word.
+    pub(crate) is_whole: bool,
+    /// The offset that their client holds until it hears another.
+    pub(crate) held: Option<Offset>,
 }
 
 /// A session as its client knows it.
@@ -67,23 +70,24 @@ pub(crate) async fn arrive(
     let (now, epoch) = (gateway.wall_clock.now(), gateway.hub.offset().epoch);
     let returning = auth.returning(gateway);
     let held = returning.offset.flatten();
-    let plan = returning.plan(principal, epoch, now, gateway.settings.recovery_age);
-    let (who, from, session) = match plan {
-        Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
-        Plan::Replay(from) => (enter(gateway, principal).await?, Some(from), None),
-        Plan::Resume(pid, from) => {
-            let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
-            (pid.who, from, Some(Session { socket_id: pid.socket_id, pid: text.to_owned() }))
-        }
-    };
-    if let Some(from) = from
-        && let Err(loss) = check(gateway, &who, from).await?
-    {
+    let (session, who, from, is_whole, outcome) =
+        match returning.plan(principal, epoch, now, gateway.settings.recovery_age) {
+            Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
+            Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, "replayed"),
+            Plan::GoOn(from, loss) => {
+                (None, enter(gateway, principal).await?, from, false, loss.as_str())
+            }
+            Plan::Resume { pid, from, is_whole } => {
+                let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
+                let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
+                (Some(session), pid.who, from, is_whole, "resumed")
+            }
+        };
+    if let Err(loss) = check(gateway, &who, from).await? {
         return anew(gateway, principal, (epoch, held), Some(loss)).await;
     }
-    let outcome = if session.is_some() { "resumed" } else { "replayed" };
     counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
-    Ok(Arrival { who, session, from, held, epoch })
+    Ok(Arrival { who, session, epoch, from: Some(from), is_whole, held })
 }
 
 async fn anew(
@@ -97,7 +101,7 @@ async fn anew(
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
     let who = enter(gateway, principal).await?;
-    Ok(Arrival { who, session: None, from: None, held, epoch })
+    Ok(Arrival { who, session: None, epoch, from: None, is_whole: false, held })
 }
 
 async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {

@@ -237,16 +237,23 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Arrival { who, session, from, held, epoch } = match arrival {
+        let Arrival { who, session, epoch, from, is_whole, held } = match arrival {
             Ok(arrival) => arrival,
             Err(fault) => return unavailable(machine, &fault, now),
         };
         let GatewaySettings { mailbox_bytes, max_connections_per_user, .. } = self.gateway.settings;
         let socket_id = session.as_ref().map_or_else(crate::ids::random, |session| session.socket_id.clone());
         let (bound, most) = (mailbox_bytes, max_connections_per_user);
-        let from_place = from.map(|from| from.position);
-        let joining = Joining { who: &who, socket_id: socket_id.clone(), epoch, from: from_place, bound, most };
-        let Place { id, mailbox } = match self.gateway.hub.join(joining) {
+        let joining = Joining {
+            who: &who,
+            socket_id: socket_id.clone(),
+            epoch,
+            from,
+            is_replay: is_whole,
+            bound,
+            most,
+        };
+        let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
             Ok(place) => place,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
@@ -259,14 +266,14 @@ impl Socket {
                 self.gateway.pids.seal(&Pid {
                     socket_id: socket_id.clone(),
                     who: who.clone(),
-                    epoch,
+                    start,
                     held,
                     issued_at,
                 })
             }
         };
-        let is_whole = from.is_some();
-        self.joined = Some(Joined { who: Arc::new(who), id, mailbox, epoch, is_whole, arrival: None });
+        self.joined =
+            Some(Joined { who: Arc::new(who), id, mailbox, epoch: start.epoch, is_whole, arrival: None });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
@@ -276,9 +283,11 @@ impl Socket {
 
     /// The hub has ended this connection.
     fn end_if_over(&self, machine: &mut Connection, now: Duration) {
-        // Superseded too its client may come back: the connection that took the session can be an older one of the same
-        // client, long given up, whose CONNECT was slow; a `41` would then end the client for good.
-        if let Some(Over::Replaced | Over::Superseded) = self.joined.as_ref().and_then(|joined| joined.mailbox.over()) {
+        // One that was superseded may come back too: what took its session can be an older connection of the same
+        // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
+        if let Some(Over::Replaced | Over::Superseded) =
+            self.joined.as_ref().and_then(|joined| joined.mailbox.over())
+        {
             machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
     }

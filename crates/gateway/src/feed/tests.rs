@@ -24,8 +24,15 @@ impl Node {
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let who: Entitled = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
-        let (socket_id, epoch) = ("socket".into(), head.epoch);
-        let joining = Joining { who: &who, socket_id, epoch, from: None, bound: 1 << 20, most: 9 };
+        let joining = Joining {
+            who: &who,
+            socket_id: "socket".into(),
+            epoch: head.epoch,
+            from: None,
+            is_replay: false,
+            bound: 1 << 20,
+            most: 9,
+        };
         let mailbox = hub.join(joining).unwrap_or_else(|_| panic!("barred")).mailbox;
         assert!(mailbox.announced(head.position));
         assert_eq!(hub.catch_up(&who, &mailbox, FixedClock::default().now()), CaughtUp::Done);

@@ -73,8 +73,12 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 }
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
-    let (socket_id, from) = (socket_id.into(), from.map(at));
-    Joining { who, socket_id, epoch: EPOCH, from, bound: BOUND, most: 2 }
+    let (is_replay, from) = (from.is_some(), from.map(offset));
+    Joining { who, socket_id: socket_id.into(), epoch: EPOCH, from, is_replay, bound: BOUND, most: 2 }
+}
+
+fn offset(n: u64) -> Offset {
+    Offset { epoch: EPOCH, position: at(n) }
 }
 
 fn join(hub: &Hub, who: &Entitled) -> (MemberId, Arc<Mailbox>) {

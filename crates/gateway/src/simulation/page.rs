@@ -124,7 +124,7 @@ impl Page {
             self.at = Some(offset);
             return None;
         }
-        let why = self.why(lives, claim, limit);
+        let why = self.why(lives, offset, claim, limit);
         if why.is_none() {
             lives.blame(format!("told to reload at {} without need", offset.position.get()));
         }
@@ -133,13 +133,14 @@ impl Page {
         why
     }
 
-    fn why(&self, lives: &Lives, claim: Claim, limit: usize) -> Option<Why> {
+    fn why(&self, lives: &Lives, told: Offset, claim: Claim, limit: usize) -> Option<Why> {
         let (from, doubt) = match claim {
             Claim::Nothing => return Some(Why::First),
             Claim::Unsound => return Some(Why::Claim),
             Claim::From { from, doubt } => (from, doubt),
         };
-        if from.epoch != lives.epoch {
+        // A node may have yet to hear that a backup was restored.
+        if from.epoch != lives.epoch || from.epoch != told.epoch {
             return Some(Why::Epoch);
         }
         let life = lives.of(lives.epoch)?;

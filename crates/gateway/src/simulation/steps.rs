@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, Trim};
+use carillon_domain::ports::{Clock as _, Fanout as _, Log as _, Pids as _, Trim};
 use carillon_domain::testing::{Mutant, block_on};
 use carillon_domain::{Epoch, Role, Timestamp};
 
@@ -90,8 +90,10 @@ impl World {
             Habit::Append | Habit::Follow | Habit::PollHead | Habit::Drive => self.give_turn(habit),
             Habit::Hint => self.hint(),
             Habit::Read => {
-                let messages = 1 + self.shared.dice.below(5);
-                client.is_some_and(|client| (0..messages).any(|_| !self.read(client)));
+                let mut messages = 1 + self.shared.dice.below(5);
+                while messages > 0 && client.is_some_and(|client| self.read(client)) {
+                    messages -= 1;
+                }
             }
             Habit::Connect => away.into_iter().for_each(|client| self.connect(client)),
             Habit::Cut => client.into_iter().for_each(|client| self.cut(client)),
@@ -319,7 +321,9 @@ impl World {
         let stolen = self.clients[other].pid.clone().filter(|_| is_stranger);
         let client = &mut self.clients[n];
         client.pid = Some(stolen.unwrap_or_else(|| "forged".into()));
-        client.is_forging = true;
+        // What it steals may have been stolen before, and be its own.
+        let pid = client.pid.as_ref().and_then(|pid| self.shared.pids.open(pid));
+        client.is_forging = pid.is_none_or(|pid| pid.who.user_id != client.page.user_id);
         self.say(|world| format!("client {n} has {:?} for a pid", world.clients[n].pid));
     }
 
