@@ -119,6 +119,7 @@ impl Gateway {
 /// back, and what they missed should not have to be read for each.
 async fn recent_past(log: &dyn Log) -> Result<(Head, Position, Vec<Arc<Row>>), PortError> {
     let mut head = log.head().await?;
+    let epoch = head.epoch;
     let start = head.position.minus(recent::ROWS).max(head.trimmed);
     let (mut rows, mut through) = (Vec::new(), start);
     while through < head.position {
@@ -127,7 +128,7 @@ async fn recent_past(log: &dyn Log) -> Result<(Head, Position, Vec<Arc<Row>>), P
         (head, through) = (page.head, page.through);
     }
     // Deleted meanwhile, or another log: then only what follows is known for sure.
-    if through > head.position || head.trimmed > start {
+    if head.epoch.is_other(epoch) || head.trimmed > start {
         return Ok((head, head.position, Vec::new()));
     }
     Ok((head, start, rows))

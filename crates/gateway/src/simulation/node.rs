@@ -84,6 +84,8 @@ pub(super) struct Node {
     pub(super) store: Arc<NodeStore>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) sessions: Vec<Session>,
+    /// Its feed gets no turns.
+    pub(super) is_stalled: bool,
     appender: BoxFuture<'static, ()>,
     feed: Following,
     signals: Subscription,
@@ -141,6 +143,7 @@ impl Node {
                 store,
                 publisher: Arc::new(publisher),
                 sessions: Vec::new(),
+                is_stalled: false,
                 appender: Box::pin(appender.run()),
                 feed: Following::Idle(Box::new(feed)),
             }))

@@ -58,7 +58,11 @@ impl Page {
             Some(life) => match life.rows.get(&offset.position) {
                 None => Some(format!("I6: {place} is not in the log")),
                 Some(row) if row.notification.id != id => Some(format!("I6: {place} is another row")),
-                Some(row) if !life.is_theirs(row, &self.user_id, &self.rooms) => {
+                // A node that has yet to hear of a restored backup takes entitlements of the new life for the old one's.
+                Some(row)
+                    if !self.rooms.contains(&row.room)
+                        || offset.epoch == lives.epoch && !life.is_theirs(row, &self.user_id, &self.rooms) =>
+                {
                     Some(format!("I5: {place} in {} is not for {}", row.room, self.user_id))
                 }
                 Some(_) => self.follows(lives, offset, now),

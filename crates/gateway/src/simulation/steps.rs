@@ -37,6 +37,7 @@ pub(super) enum Habit {
     Start,
     LoseStore,
     LoseFanout,
+    Stall,
     Mend,
     Trim,
     Backup,
@@ -45,14 +46,14 @@ pub(super) enum Habit {
 }
 
 /// How often, and whether it is trouble.
-pub(super) const HABITS: [(Habit, usize, bool); 23] = [
+pub(super) const HABITS: [(Habit, usize, bool); 24] = [
     (Habit::Publish, 16, false),
-    (Habit::AskAgain, 6, false),
+    (Habit::AskAgain, 8, false),
     (Habit::Append, 16, false),
     (Habit::Follow, 22, false),
     (Habit::PollHead, 5, false),
     (Habit::Drive, 40, false),
-    (Habit::Hint, 10, false),
+    (Habit::Hint, 16, false),
     (Habit::Read, 40, false),
     (Habit::Connect, 14, false),
     (Habit::Cut, 7, true),
@@ -60,14 +61,15 @@ pub(super) const HABITS: [(Habit, usize, bool); 23] = [
     (Habit::Reload, 2, true),
     (Habit::ChangeRole, 2, true),
     (Habit::Forge, 1, true),
-    (Habit::Kill, 3, true),
+    (Habit::Kill, 4, true),
     (Habit::Start, 14, false),
     (Habit::LoseStore, 2, true),
     (Habit::LoseFanout, 2, true),
-    (Habit::Mend, 12, false),
-    (Habit::Trim, 2, true),
-    (Habit::Backup, 2, true),
-    (Habit::Restore, 1, true),
+    (Habit::Stall, 4, true),
+    (Habit::Mend, 6, false),
+    (Habit::Trim, 4, true),
+    (Habit::Backup, 3, true),
+    (Habit::Restore, 2, true),
     (Habit::Sleep, 2, true),
 ];
 
@@ -116,6 +118,12 @@ impl World {
                 self.shared.network.is_down.store(true, Ordering::Relaxed);
                 self.coverage.saw(Seen::FanoutAway);
                 self.say(|_| "the fanout is away".into());
+            }
+            Habit::Stall => {
+                let place = self.any_node();
+                let node = place.and_then(|place| self.nodes[place].as_mut());
+                node.into_iter().for_each(|node| node.is_stalled = true);
+                self.say(|_| format!("node {place:?} no longer follows"));
             }
             Habit::Mend => self.mend(),
             Habit::Trim => self.trim(),
@@ -167,7 +175,8 @@ impl World {
         let (now, Some(place)) = (self.now, self.any_node()) else { return };
         let Some(node) = &mut self.nodes[place] else { return };
         match habit {
-            Habit::Append => node.append(),
+            Habit::Append => (0..=self.shared.dice.below(4)).for_each(|_| node.append()),
+            Habit::Follow | Habit::PollHead if node.is_stalled => {}
             Habit::Follow => node.follow(false),
             Habit::PollHead => node.follow(true),
             _ => {
@@ -353,6 +362,7 @@ impl World {
 
     /// What is away comes back.
     fn mend(&mut self) {
+        self.nodes.iter_mut().flatten().for_each(|node| node.is_stalled = false);
         if self.shared.store.is_down.swap(false, Ordering::Relaxed) {
             self.say(|_| "the store is back".into());
         }

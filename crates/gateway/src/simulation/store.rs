@@ -27,7 +27,7 @@ pub(super) struct Store {
     pub(super) inbox: MemoryInbox,
     pub(super) is_down: AtomicBool,
     /// Of 100 steps so many take their time.
-    pub(super) slow: usize,
+    pub(super) slow: AtomicUsize,
     /// Of 100 answers so many are lost.
     pub(super) breaks: AtomicUsize,
     pub(super) dice: Arc<Dice>,
@@ -56,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store {
     /// The way there or back: it may take long, and lead nowhere.
     async fn travel(&self) -> Result<(), PortError> {
-        self.dice.dawdle(self.slow).await;
+        self.dice.dawdle(self.slow.load(Ordering::Relaxed)).await;
         if self.is_down.load(Ordering::Relaxed) || self.dice.chance(self.breaks.load(Ordering::Relaxed)) {
             return Err(PortError::Unavailable { port: "log", source: "simulated".into() });
         }

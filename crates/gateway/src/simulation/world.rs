@@ -71,15 +71,15 @@ impl World {
             inbox: log.inbox(),
             log,
             is_down: false.into(),
-            slow: of(&[0, 15, 40]),
-            breaks: of(&[0, 0, 2, 6]).into(),
+            slow: of(&[0, 15, 40]).into(),
+            breaks: of(&[0, 2, 6, 12]).into(),
             dice: Arc::clone(&dice),
             chronicle: Arc::clone(&chronicle),
             coverage: Arc::clone(coverage),
             uncommitted: std::sync::Mutex::default(),
             page: u32::try_from(of(&[1, 3, 1_000])).unwrap_or_default(),
         };
-        let (steps, habits) = (of(&[60, 120, 200]), habits(&dice));
+        let (steps, habits) = (of(&[100, 250, 400]), habits(&dice));
         let shared = Shared {
             dice,
             clock: Arc::new(FixedClock::new(instant(0))),
@@ -210,6 +210,7 @@ impl World {
         store.is_down.store(false, Ordering::Relaxed);
         network.is_down.store(false, Ordering::Relaxed);
         store.breaks.store(0, Ordering::Relaxed);
+        store.slow.store(0, Ordering::Relaxed);
         for _ in 0..ROUNDS {
             self.round();
             self.verdict()?;
@@ -223,7 +224,7 @@ impl World {
     fn round(&mut self) {
         self.pass(Duration::from_secs(1));
         for place in 0..self.nodes.len() {
-            self.start(place);
+            (0..8).for_each(|_| self.start(place));
         }
         for n in 0..self.jobs.len() {
             if self.jobs[n].is_waiting() {
@@ -283,10 +284,11 @@ impl World {
     }
 }
 
-/// What is usual in this world: everyday things always, troubles each in one world of two.
+/// What is usual in this world: everyday things more or less often, troubles each in one world of two.
 fn habits(dice: &Dice) -> Vec<(Habit, usize)> {
     let usual = |(habit, weight, is_trouble): &(Habit, usize, bool)| {
-        (!is_trouble || dice.chance(50)).then_some((*habit, *weight))
+        let weight = weight * dice.pick(&[1, 4, 4, 8]).unwrap_or_default();
+        (!is_trouble || dice.chance(50)).then_some((*habit, weight))
     };
     HABITS.iter().filter_map(usual).collect()
 }
