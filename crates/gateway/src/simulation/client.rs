@@ -5,11 +5,12 @@
 //! itself from anything but `41` and `44`.
 
 use bytestring::ByteString;
-use carillon_domain::testing::{instant, principal};
+use carillon_domain::ports::Pids as _;
+use carillon_domain::testing::principal;
 use carillon_domain::{NotificationId, Offset, Position, Role, Timestamp};
 
 use super::coverage::Seen;
-use super::node::RECOVERY_AGE;
+use super::node::{RECOVERY_AGE, Table};
 use super::page::{Claim, Page, Why};
 
 pub(super) struct Client {
@@ -23,18 +24,11 @@ pub(super) struct Client {
     pub(super) offset: Option<String>,
     /// The offset that the page noted before it was loaded again; sent with the token each time.
     pub(super) since: Option<String>,
-    /// The role in the token that its pid was given out for, and when.
-    pub(super) pid_role: Role,
-    pid_at: Timestamp,
-    /// The offset that it had when it was given its pid.
-    held: Option<String>,
     pub(super) claim: Claim,
-    /// Whether its pid is not its own.
-    pub(super) is_forging: bool,
     /// The role of the present link's token.
     link_role: Role,
-    /// When it connected, and whether its node was not yet as far as it was itself.
-    began: (Timestamp, bool),
+    /// Whether its node was not yet as far as it was itself.
+    is_ahead: bool,
     /// The node it was connected to before, if this is another one.
     is_elsewhere: bool,
     /// Whether the CONNECT of this link was answered with the pid it had.
@@ -70,13 +64,9 @@ impl Client {
             pid: None,
             offset: None,
             since: None,
-            pid_role: role,
-            pid_at: instant(0),
-            held: None,
             claim: Claim::Nothing,
-            is_forging: false,
             link_role: role,
-            began: (instant(0), false),
+            is_ahead: false,
             is_elsewhere: false,
             is_resumed: false,
             is_told: false,
@@ -86,30 +76,34 @@ impl Client {
     }
 
     /// Connects to a node that has come as far as `cursor`.
-    pub(super) fn begin(&mut self, link: (usize, u64), now: Timestamp, cursor: Position) {
-        self.claim = self.claim(now);
+    pub(super) fn begin(&mut self, link: (usize, u64), cursor: Position, pids: &Table, now: Timestamp) {
         self.is_elsewhere = self.last_node.is_some_and(|node| node != link.0);
         (self.link, self.last_node) = (Some(link), Some(link.0));
-        self.began = (now, self.page.at.is_some_and(|at| at.position > cursor));
+        self.is_ahead = self.page.at.is_some_and(|at| at.position > cursor);
         (self.is_resumed, self.is_told, self.heard_now) = (false, false, 0);
         self.link_role = self.role;
         let user = principal(self.page.user_id.as_str(), self.role);
         self.page.rooms = user.rooms().to_vec();
+        self.claim = self.claim(pids, now);
     }
 
     /// What it may ask for with what it brings.
-    fn claim(&self, now: Timestamp) -> Claim {
+    fn claim(&self, pids: &Table, now: Timestamp) -> Claim {
         let parse = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
-        match (&self.pid, parse(&self.offset), parse(&self.since)) {
-            (Some(_), ..) if self.is_forging || self.pid_role != self.role => Claim::Unsound,
-            (Some(_), Some(from), _) => {
-                let is_old = self.pid_at.saturating_add(RECOVERY_AGE.mul_f64(0.9)) < now;
-                let is_held = self.offset == self.held;
-                let doubt = is_old.then_some(Why::Old).or(is_held.then_some(Why::Held));
-                Claim::From { from, doubt }
-            }
-            (None, _, Some(from)) => Claim::From { from, doubt: None },
-            (Some(_), None, _) | (None, _, None) => Claim::Nothing,
+        let Some(pid) = &self.pid else {
+            return parse(&self.since).map_or(Claim::Nothing, |from| Claim::From { from, doubt: None });
+        };
+        let Some(pid) = pids.open(pid).filter(|pid| pid.who.user_id == self.page.user_id) else {
+            return Claim::Unsound(Why::Stranger);
+        };
+        if pid.who.rooms.iter().map(|entitlement| &entitlement.room).ne(&self.page.rooms) {
+            return Claim::Unsound(Why::Rooms);
+        }
+        let is_old = pid.issued_at.saturating_add(RECOVERY_AGE.mul_f64(0.9)) < now;
+        match parse(&self.offset) {
+            None => Claim::Nothing,
+            Some(from) if pid.held == Some(from) => Claim::From { from, doubt: Some(Why::Held) },
+            Some(from) => Claim::From { from, doubt: is_old.then_some(Why::Old) },
         }
     }
 
@@ -122,7 +116,7 @@ impl Client {
                 (!self.is_resumed, Seen::Resumed),
                 (self.is_elsewhere, Seen::RecoveredElsewhere),
                 (self.heard == 0, Seen::RecoveredWithNothing),
-                (self.began.1, Seen::RecoveredAhead),
+                (self.is_ahead, Seen::RecoveredAhead),
             ];
             return seen.into_iter().filter(|(is_so, _)| *is_so).map(|(_, seen)| seen).collect();
         };
@@ -133,8 +127,8 @@ impl Client {
             Why::Limit => Seen::RefusedLimit,
             Why::Old => Seen::RefusedOld,
             Why::Held => Seen::RefusedHeld,
-            Why::Claim if std::mem::take(&mut self.is_forging) => Seen::RefusedStranger,
-            Why::Claim => Seen::RefusedRooms,
+            Why::Stranger => Seen::RefusedStranger,
+            Why::Rooms => Seen::RefusedRooms,
         }]
     }
 
@@ -171,10 +165,7 @@ impl Client {
             "0" => {
                 let pid = field(rest, "\"pid\":\"").map(str::to_owned);
                 self.is_resumed = pid.is_some() && self.pid == pid;
-                if !self.is_resumed {
-                    (self.pid, self.pid_role, self.pid_at) = (pid, self.link_role, self.began.0);
-                    self.held.clone_from(&self.offset);
-                }
+                self.pid = pid;
                 Word::Connected
             }
             "2" => self.event(rest),

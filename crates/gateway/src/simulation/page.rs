@@ -24,8 +24,10 @@ pub(super) enum Why {
     Epoch,
     Trimmed,
     Limit,
-    /// What it brought was not its own, or speaks of other rooms.
-    Claim,
+    /// What it brought was not its own.
+    Stranger,
+    /// What it brought speaks of other rooms.
+    Rooms,
     /// Its pid is old.
     Old,
     /// Its offset may be one of the session before.
@@ -36,8 +38,8 @@ pub(super) enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     Nothing,
-    /// Somebody else's, or of other rooms.
-    Unsound,
+    /// Of another user, or of other rooms.
+    Unsound(Why),
     From {
         from: Offset,
         /// Why it may be refused.
@@ -114,7 +116,7 @@ impl Page {
         if recovered {
             let wrong = match self.at {
                 None => Some("I7: recovered, and it never had anything".into()),
-                Some(_) if claim == Claim::Unsound => Some("I7: recovered with what is not its own".into()),
+                Some(_) if matches!(claim, Claim::Unsound(_)) => Some("I7: recovered with what is not its own".into()),
                 Some(at) if at.epoch != offset.epoch => Some("I7: recovered into another life".into()),
                 Some(at) if at.position > offset.position => Some("I4: the state lies in the past".into()),
                 Some(_) if self.loaded.as_ref().is_some_and(|loaded| *loaded != self.rooms) => {
@@ -140,7 +142,7 @@ impl Page {
     fn why(&self, lives: &Lives, told: Offset, claim: Claim, limit: usize) -> Option<Why> {
         let (from, doubt) = match claim {
             Claim::Nothing => return Some(Why::First),
-            Claim::Unsound => return Some(Why::Claim),
+            Claim::Unsound(why) => return Some(why),
             Claim::From { from, doubt } => (from, doubt),
         };
         // A node may have yet to hear that a backup was restored.

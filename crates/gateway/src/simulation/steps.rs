@@ -217,7 +217,7 @@ impl World {
         }
         node.sessions.push(session);
         let client = &mut self.clients[n];
-        client.begin((place, id), now, cursor.position);
+        client.begin((place, id), cursor.position, &self.shared.pids, now);
         self.say(|_| format!("client {n} connects to node {place}"));
         // What comes before CONNECT is the protocol's affair.
         let now = self.now;
@@ -326,13 +326,13 @@ impl World {
     /// A client that is away comes by something that is not its own.
     fn forge(&mut self, n: usize) {
         let other = self.shared.dice.below(self.clients.len());
-        let is_stranger = self.clients[other].page.user_id != self.clients[n].page.user_id;
-        let stolen = self.clients[other].pid.clone().filter(|_| is_stranger);
+        let own = &self.clients[n].page.user_id;
+        let is_strangers = |pid: &String| {
+            self.shared.pids.open(pid).is_some_and(|pid| pid.who.user_id != *own)
+        };
+        let stolen = self.clients[other].pid.clone().filter(is_strangers);
         let client = &mut self.clients[n];
         client.pid = Some(stolen.unwrap_or_else(|| "forged".into()));
-        // What it steals may have been stolen before, and be its own.
-        let pid = client.pid.as_ref().and_then(|pid| self.shared.pids.open(pid));
-        client.is_forging = pid.is_none_or(|pid| pid.who.user_id != client.page.user_id);
         self.say(|world| format!("client {n} has {:?} for a pid", world.clients[n].pid));
     }
 
