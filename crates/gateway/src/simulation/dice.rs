@@ -36,9 +36,10 @@ impl Dice {
         of.get(self.below(of.len())).copied()
     }
 
-    /// Takes some turns, or none, as something slow does.
+    /// Takes some turns, or none, as something slow does. Even the quickest takes one now and then, or whoever asks the
+    /// same again and again would never give its turn away.
     pub(super) async fn dawdle(&self, percent: usize) {
-        Turns(if self.chance(percent) { 1 + self.below(3) } else { 0 }).await;
+        Turns(if self.chance(percent.max(3)) { 1 + self.below(3) } else { 0 }).await;
     }
 }
 

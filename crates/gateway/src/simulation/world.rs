@@ -61,8 +61,8 @@ impl World {
         let chronicle = Arc::new(Chronicle::new(head));
         let of = |choice: &[usize]| dice.pick(choice).unwrap_or_default();
         let figures = Figures {
-            nodes: of(&[1, 2, 2, 3]),
-            mailbox_bytes: of(&[500, 1_200, 3_000, 65_536]),
+            nodes: of(&[1, 2, 3, 3]),
+            mailbox_bytes: of(&[700, 1_200, 3_000, 65_536]),
             recent_rows: of(&[1, 3, 10, 100]),
             recovery_limit: u32::try_from(of(&[4, 15, 1_000])).unwrap_or_default(),
             link: of(&[1, 3, 8, 64]),
