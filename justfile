@@ -21,11 +21,12 @@ check:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
     if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling not checked"; fi
 
-# Every test. The integration tests start the built binary and drive it with the official client in Node
+# Every test. The integration tests drive the built binary with the official client in Node, over servers of their own
 test: test-js
     cargo build --workspace --bins
     cargo test --workspace --doc --quiet
-    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
+    if cargo nextest --version >/dev/null 2>&1; then tests/with-servers cargo nextest run --workspace; \
+    else tests/with-servers cargo test --workspace --all-targets; fi
 
 # The npm packages the tests drive the server with
 [private]
@@ -48,6 +49,14 @@ web:
 bench *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- bench {{ args }}
+
+# Measure what the log takes on PostgreSQL beside one INSERT a transaction, on this disk and on one 2 ms slower
+bench-append:
+    cargo build --release --package carillon-store-postgres --example append_rate
+    mkdir -p target/slow-fsync
+    cc -O2 -shared -fPIC -o target/slow-fsync/slow.so tests/load/slow-fsync.c -ldl
+    echo "native fsync"; DURABLE=1 tests/with-servers target/release/examples/append_rate
+    echo "fsync + 2 ms"; DURABLE=1 PRELOAD=target/slow-fsync/slow.so tests/with-servers target/release/examples/append_rate
 
 # Measure how long clients that come back wait for what they missed
 bench-resume *args:

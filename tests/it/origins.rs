@@ -16,8 +16,13 @@ fn cors(answer: &Answer) -> Vec<(&str, &str)> {
     headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
 }
 
-const PATHS: [&str; 4] =
-    ["/socket.io/?EIO=4&transport=polling", "/api/v1/notifications", "/api/v1/events", "/healthz"];
+const PATHS: [&str; 5] = [
+    "/socket.io/?EIO=4&transport=polling",
+    "/api/v1/notifications",
+    "/api/v1/events",
+    "/api/v1/stream",
+    "/healthz",
+];
 
 const FOREIGN: [&str; 7] = [
     "https://evil.example",

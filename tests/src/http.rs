@@ -1,9 +1,12 @@
 //! The HTTP side: publishers, users and bad bodies.
 
+use std::panic::Location;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::events::Events;
 use crate::node::PUBLISH_KEY;
 use crate::users::User;
 
@@ -83,6 +86,21 @@ impl Call {
     /// When no answer comes.
     pub async fn send(self) -> Answer {
         self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    /// Sends it, and reads the answer of 200 as it comes.
+    ///
+    /// # Panics
+    /// When the answer is another.
+    #[track_caller]
+    pub fn stream(self) -> impl Future<Output = Events> {
+        let at = Location::caller();
+        async move {
+            match self.0.send().await {
+                Ok(answer) if answer.status() == 200 => Events::new(answer),
+                other => panic!("{at}: no stream: {other:?}"),
+            }
+        }
     }
 
     /// Sends it, to a node that may be gone.

@@ -10,16 +10,19 @@
 //! something happen. That something does *not* happen is shown by a fence: a notification published afterwards,
 //! which must be the next thing heard ([`Clinic::hears_nothing`]).
 //!
-//! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), and `npm ci` in `tests/js`.
+//! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), `npm ci` in `tests/js`, and for what uses
+//! [`Postgres`] a server: `tests/with-servers COMMAND`.
 
 pub mod client;
 pub mod clinic;
 pub mod conformance;
 pub mod dice;
 pub mod driver;
+pub mod events;
 pub mod http;
 pub mod light;
 pub mod node;
+pub mod postgres;
 pub mod raw;
 pub mod users;
 
@@ -29,8 +32,10 @@ pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
 pub use dice::Dice;
 pub use driver::Life;
+pub use events::Events;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
+pub use postgres::Postgres;
 pub use users::User;
 
 /// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET /api/v1/stream` | `stream` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
@@ -23,6 +24,7 @@ mod inbox;
 mod limits;
 mod problem;
 mod publish;
+mod stream;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use carillon_domain::ports::{Clock, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
 pub use caller::PublishKeys;
+pub use stream::OpenStream;
 
 use envelope::envelope;
 use limits::Limits;
@@ -81,6 +84,8 @@ pub struct ApiParts {
     pub log: Arc<dyn Log>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
+    /// What fills `/api/v1/stream`.
+    pub open_stream: OpenStream,
     /// Set once the gateway is going down: `/readyz` then says so.
     pub draining: Arc<AtomicBool>,
 }
@@ -163,6 +168,7 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }
 

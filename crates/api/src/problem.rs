@@ -31,6 +31,7 @@ pub(crate) enum Code {
     IdempotencyKeyInvalid,
     IdempotencyMismatch,
     RateLimited,
+    TooManyConnections,
     Internal,
     Unavailable,
 }
@@ -62,6 +63,9 @@ impl Code {
                 "The idempotency key was used for another request",
             ),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
+            Self::TooManyConnections => {
+                (S::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections")
+            }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Try again soon"),
         }

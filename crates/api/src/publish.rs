@@ -115,26 +115,11 @@ async fn publish_all(
         let key = key.map(|key| idempotency::item(key, i));
         by(deadline, api.parts.publisher.publish(&draft, key)).await
     };
-    let mut outcomes = Vec::with_capacity(drafts.len());
-    let mut items = drafts.into_iter().enumerate();
-    if key.is_some() {
-        // With a key the first good item goes ahead alone: if the key belongs to another batch, it ends here,
-        // before items that the other batch did not have are published under it.
-        for item in items.by_ref() {
-            let is_good = item.1.is_ok();
-            let outcome = publish(item).await;
-            if matches!(&outcome, Err(problem) if problem.code() == Code::IdempotencyMismatch) {
-                return outcome.map(|_| outcomes);
-            }
-            outcomes.push(outcome);
-            if is_good {
-                break;
-            }
-        }
+    if let Some(key) = key {
+        // Ahead of the items: if the key belongs to another batch, none of this one may be published under it.
+        by(deadline, api.parts.publisher.claim(key.clone())).await?;
     }
-    let rest: Vec<_> = stream::iter(items.map(publish)).buffered(IN_FLIGHT).collect().await;
-    outcomes.extend(rest);
-    Ok(outcomes)
+    Ok(stream::iter(drafts.into_iter().enumerate().map(publish)).buffered(IN_FLIGHT).collect().await)
 }
 
 #[derive(Serialize)]

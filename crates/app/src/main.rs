@@ -6,6 +6,7 @@ mod demo;
 mod metrics;
 mod serve;
 mod settings;
+mod store;
 mod telemetry;
 
 use std::io::Write as _;
@@ -19,6 +20,7 @@ use clap::Parser as _;
 use cli::{Cli, Command, TokenArgs};
 use serve::Node;
 use settings::{Faults, JwtSource, Settings, Tokens};
+use store::Store;
 
 /// The exit code of bad settings and bad arguments (clap uses the same).
 const BAD_SETTINGS: u8 = 2;
@@ -48,8 +50,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         Command::Migrate(args) => {
             let settings = load(Tokens::Optional)?;
+            telemetry::start(settings.log_format, &settings.rust_log)?;
             actix_web::rt::System::new().block_on(async {
-                let store = serve::open(&settings).await?;
+                let store = Store::open(&settings).await?;
                 if args.new_epoch {
                     store.renew_epoch().await.context("the epoch could not be renewed")?;
                 }

@@ -11,18 +11,18 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web;
 use anyhow::Context as _;
-use carillon_api::{Api, ApiParts, ApiSettings};
+use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
 use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
-use carillon_store_sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::ambient::{RandomIds, SystemClock};
-use crate::settings::{Database, Settings};
+use crate::settings::Settings;
+use crate::store::Store;
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
 const POLL_BUFFER: usize = 64 * 1024;
@@ -46,22 +46,12 @@ pub(crate) struct Node {
     feed: JoinHandle<()>,
 }
 
-/// Brings the database up to this version.
-pub(crate) async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    match &settings.database {
-        Database::Sqlite(file) => {
-            Ok(SqliteStore::open(carillon_store_sqlite::Settings::new(file)).await.context("DATABASE_URL")?)
-        }
-        // Settings refuse it until its store comes.
-        Database::Postgres => anyhow::bail!("DATABASE_URL: this build has no PostgreSQL store yet"),
-    }
-}
-
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let backend = backend(settings).await?;
         let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
+        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) =
             Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
@@ -72,10 +62,10 @@ impl Node {
             admission,
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
+            open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(api_settings(settings), parts);
-        let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -132,17 +122,25 @@ impl Node {
     }
 }
 
+/// The way from the API to the gateway's streams.
+fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
+    Arc::new(move |user, since| {
+        let gateway = Arc::clone(&gateway);
+        Box::pin(async move { gateway.stream(&user, since).await.ok() })
+    })
+}
+
 /// The domain over its adapters.
 async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
-    let store = Arc::new(open(settings).await?);
+    let (log, inbox) = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
-    let secret = store.secret().await.context("the log's secret")?;
+    let secret = log.secret().await.context("the log's secret")?;
     Ok(Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
-        reader: Reader::new(Arc::clone(&store) as _, Arc::clone(&fanout), Arc::clone(&clock)),
-        log: store,
+        reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
+        log,
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,

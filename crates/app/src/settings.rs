@@ -128,7 +128,7 @@ impl Settings {
             socket_host: from.text("socket_host").unwrap_or_default(),
             socket_port: from.number("socket_port", 0..=u16::MAX),
             metrics_port: from.optional_number("metrics_port", 0..=u16::MAX),
-            database: from.parsed("database_url", forms::database).unwrap_or(Database::Postgres),
+            database: from.parsed("database_url", forms::database).unwrap_or_default(),
             node_id: from.parsed("node_id", forms::node_id).unwrap_or_else(random_node_id),
             jwt_source: jwt_source(from, tokens),
             jwt_issuer: from.text("jwt_issuer"),
@@ -204,9 +204,6 @@ fn not_yet(from: &mut Reader) {
             from.fault("redis_host", "set either REDIS_URL or REDIS_HOST and REDIS_PORT, not both");
         }
         (Some(_), Some(_)) => from.fault("redis_host", NO_REDIS),
-    }
-    if from.parsed("database_url", |text| Ok(forms::database(text))) == Some(Ok(Database::Postgres)) {
-        from.fault("database_url", "this build has no PostgreSQL support yet: use sqlite://FILE");
     }
     if from.text("jwt_jwks_file").is_some() {
         from.fault("jwt_jwks_file", "this build reads no JWKS yet: use JWT_SECRET or JWT_PUBLIC_KEY_FILE");

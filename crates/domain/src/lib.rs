@@ -41,6 +41,7 @@ macro_rules! mutated {
 mod admission;
 mod draft;
 mod event;
+mod explain;
 mod fault;
 mod follower;
 mod id;
@@ -63,6 +64,7 @@ pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
 };
+pub use explain::{Explained, Readers, Trace};
 pub use fault::{Fault, Faults};
 pub use follower::{Follower, Step};
 pub use id::{BadId, EventId, NotificationId, UserId};

@@ -117,8 +117,21 @@ impl Publisher {
             .map(|room| (room.clone(), draft.notification(self.ids.notification_id(), at)))
             .collect();
         let weight = draft.weight() * rows.len();
+        self.append(Publish { event_id: self.ids.event_id(), key, at, rows }, weight).await
+    }
+
+    /// Binds a key to a request of several publishes, before any of them: the same key with another fingerprint is a
+    /// [`PublishError::Mismatch`] from then on.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub async fn claim(&self, key: IdempotencyKey) -> Result<(), PublishError> {
+        let (event_id, at) = (self.ids.event_id(), self.clock.now());
+        self.append(Publish { event_id, key: Some(key), at, rows: Vec::new() }, 0).await.map(drop)
+    }
+
+    async fn append(&self, publish: Publish, weight: usize) -> Result<Published, PublishError> {
         let (answer, answered) = oneshot::channel();
-        let publish = Publish { event_id: self.ids.event_id(), key, at, rows };
         self.queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -24,8 +24,8 @@ pub(crate) struct Directory<A: Application> {
 pub(crate) enum Session<A: Application> {
     /// By requests.
     Polling(Polling<A>),
-    /// By its WebSocket alone: requests that name it are refused.
-    Websocket,
+    /// By its own link alone, a WebSocket or a stream: requests that name it are refused.
+    Direct,
 }
 
 /// The way to a polling session's task.
@@ -47,7 +47,7 @@ impl<A: Application> Clone for Session<A> {
     fn clone(&self) -> Self {
         match self {
             Self::Polling(polling) => Self::Polling(polling.clone()),
-            Self::Websocket => Self::Websocket,
+            Self::Direct => Self::Direct,
         }
     }
 }
@@ -70,9 +70,9 @@ impl<A: Application> Directory<A> {
         self.open(sid, Session::Polling(polling), most).then_some(requests)
     }
 
-    /// Notes a session that is reached by its WebSocket alone, unless `most` are here already.
-    pub(crate) fn open_websocket(&self, sid: &str, most: usize) -> bool {
-        self.open(sid, Session::Websocket, most)
+    /// Notes a session that is reached by its own link alone, unless `most` are here already.
+    pub(crate) fn open_direct(&self, sid: &str, most: usize) -> bool {
+        self.open(sid, Session::Direct, most)
     }
 
     fn open(&self, sid: &str, session: Session<A>, most: usize) -> bool {
@@ -88,7 +88,7 @@ impl<A: Application> Directory<A> {
     /// The WebSocket has taken over.
     pub(crate) fn upgraded(&self, sid: &str) {
         if let Some(session) = self.lock().get_mut(sid) {
-            *session = Session::Websocket;
+            *session = Session::Direct;
         }
     }
 

@@ -5,8 +5,8 @@
 //! around a machine of `carillon-protocol`, and what that machine tells goes to the application's [`Peer`].
 //!
 //! The upper is Carillon's own application, [`Gateway`]: the main namespace's affairs (admission, arrival, events) are in
-//! `socket`, its peer. Rows of the log come by `feed`, which follows it, are encoded once (`frames`) and offered by the
-//! `hub` to the mailbox of each connection in the room.
+//! `socket`, its peer, how it comes to hear the log in `reading`; `stream` is the same log without a socket. Rows of the log come by `feed`, which follows it, are
+//! encoded once (`frames`) and offered by the `hub` to the mailbox of each connection in the room.
 //!
 //! Of this workspace it uses `domain` and `protocol` alone. Every queue is bounded: a mailbox by bytes, requests
 //! for one session by number, events under way by number; each says what happens when it is full.
@@ -39,12 +39,14 @@ mod limiter;
 mod listen;
 mod mailbox;
 mod origin;
+mod reading;
 mod recent;
 mod recovery;
 mod server;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod stream;
 mod transport;
 
 pub use application::{Application, Handshake, Peer};
@@ -53,3 +55,4 @@ pub use gateway::{Backend, Gateway, GatewaySettings};
 pub use listen::listen;
 pub use origin::AllowedOrigins;
 pub use server::{Server, ServerSettings};
+pub use stream::TooManyConnections;

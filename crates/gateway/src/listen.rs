@@ -11,6 +11,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
+use tokio::net::TcpStream;
 
 use crate::application::Application;
 use crate::origin::guard;
@@ -23,6 +24,9 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection without a request is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long what was sent may wait for a client that does not take it, dead or unwilling: then the kernel ends its
+/// connection. Of a response that streams, actix itself would wait for ever.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// How long requests under way may take to end when the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -61,6 +65,7 @@ pub fn listen<A: Application>(
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                 // A long poll that its client abandoned is noticed at once only so.
                 .h1_allow_half_closed(false)
+                .on_connect_ext(|io: &TcpStream, _| bound_sending(io, UNACKNOWLEDGED))
                 .upgrade(fn_service(move |(request, io)| {
                     let served = upgrade::serve(Arc::clone(&upgraded), request, io);
                     async {
@@ -74,3 +79,14 @@ pub fn listen<A: Application>(
         .run();
     Ok((running, address))
 }
+
+#[cfg(target_os = "linux")]
+fn bound_sending(io: &TcpStream, bound: Duration) {
+    if let Err(fault) = socket2::SockRef::from(io).set_tcp_user_timeout(Some(bound)) {
+        tracing::debug!(error = %fault, "a connection has no bound on sending");
+    }
+}
+
+/// Other systems have no such bound: they give up when their TCP does.
+#[cfg(not(target_os = "linux"))]
+fn bound_sending(_: &TcpStream, _: Duration) {}

@@ -47,6 +47,11 @@ pub(crate) struct Session {
 }
 
 impl Auth {
+    /// What a stream's client brings: no session, at most a place.
+    pub(crate) fn since(since: Option<String>) -> Self {
+        Self { since: since.map(Value::String), ..Self::default() }
+    }
+
     /// What the client brings back, and its pid as it was sent.
     fn returning(&self, gateway: &Gateway) -> Returning {
         // Official clients leave out what they do not have; others send null, which is nothing too.

@@ -1,13 +1,8 @@
 //! The main namespace of one connection: admission, arrival, events.
 //!
 //! ```text
-//!   CONNECT ─▶ Admission ─▶ arrival (`recovery`) ─▶ hub joined ─▶ CONNECT answered
-//!                                                    │ came back             │ is new
-//!            recent rows or store pages ◀─ replay ◀──┘                       │
-//!                              └───── unread as of the place reached ◀───────┘
-//!                                                    │
-//!            recent rows or store pages ◀─ behind ◀─ inbox:state sent
-//!                              └──────────▶ live ─▶ rows as they come
+//!   CONNECT ─▶ Admission ─▶ arrival (`recovery`) ─▶ hub joined (`reading`) ─▶ CONNECT answered
+//!           ─▶ what was missed ─▶ inbox:state ─▶ rows as they come
 //! ```
 
 use std::collections::VecDeque;
@@ -17,7 +12,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
-use carillon_domain::{Entitled, Epoch, Offset, Page, Pid, Position, Principal, Refusal};
+use carillon_domain::{Pid, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use futures_util::future::BoxFuture;
@@ -28,19 +23,18 @@ use serde_json::value::to_raw_value;
 use crate::application::Peer;
 use crate::drive::{POLICY, RESTARTING};
 use crate::events::{self, Answer};
-use crate::frames::{self, NAMESPACE};
-use crate::gateway::{Gateway, GatewaySettings};
-use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
+use crate::frames::NAMESPACE;
+use crate::gateway::Gateway;
+use crate::hub::Barred;
 use crate::limiter::Limiter;
-use crate::mailbox::{Mailbox, Over, Stage};
+use crate::mailbox::Over;
+use crate::reading::{self, End, Reading};
 use crate::recovery::{self, Arrival, Auth, Session};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
 /// Events of one client that may be under way; while there are more, its link is not read.
 const WORK: usize = 16;
-/// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
-const PAGE: u32 = 64;
 /// Frames moved from the mailbox to the link before the driver looks at anything else.
 const TURN: usize = 64;
 
@@ -48,7 +42,8 @@ const TURN: usize = 64;
 pub struct Socket {
     gateway: Arc<Gateway>,
     header_token: Option<String>,
-    joined: Option<Joined>,
+    /// Once it was let in.
+    reading: Option<Reading>,
     /// What was asked of the store, in order; the first is under way.
     work: VecDeque<BoxFuture<'static, Done>>,
     limiter: Limiter,
@@ -58,25 +53,12 @@ pub struct Socket {
     strikes: u32,
 }
 
-struct Joined {
-    who: Arc<Entitled>,
-    id: MemberId,
-    mailbox: Arc<Mailbox>,
-    /// The log's life that it hears of.
-    epoch: Epoch,
-    /// What `inbox:state` will say: whether the client has everything and need not reload.
-    is_whole: bool,
-    /// Reading towards the cursor; apart from `work`, so that a slow event holds no notification up.
-    arrival: Option<BoxFuture<'static, Arrived>>,
-}
-
-/// Something this socket waited for: an answer, a step towards live, or mail.
+/// Something this socket waited for: an answer, or a step of its reading.
 pub struct Step(Waited);
 
 enum Waited {
     Done(Done),
-    Arrived(Arrived),
-    Mail,
+    Read(reading::Step),
 }
 
 /// An answer from the domain.
@@ -85,19 +67,13 @@ enum Done {
     Answered(Option<AckId>, Answer),
 }
 
-/// A step of the way to live.
-enum Arrived {
-    Counted(Result<u32, PortError>, Offset),
-    Read(Result<Page, PortError>, Position),
-}
-
 impl Socket {
     pub(crate) fn new(gateway: Arc<Gateway>, header_token: Option<String>) -> Self {
         let limiter = Limiter::new(gateway.settings.event_rate, gateway.settings.event_burst);
         Self {
             gateway,
             header_token,
-            joined: None,
+            reading: None,
             work: VecDeque::new(),
             limiter,
             has_asked: false,
@@ -126,29 +102,23 @@ impl Peer for Socket {
             Event::Acked { .. } => {}
             Event::Disconnected { reason, .. } => {
                 tracing::debug!(%reason, "socket disconnected");
-                self.leave();
+                self.reading = None;
             }
         }
     }
 
     async fn next(&mut self) -> Step {
-        let Self { joined, work, .. } = self;
-        let (arrival, mailbox) = match joined {
-            Some(joined) => (joined.arrival.as_mut(), Some(&joined.mailbox)),
-            None => (None, None),
-        };
+        let Self { reading, work, .. } = self;
         // In this order, so that the same happenings always lead to the same: the simulation rests on it.
         tokio::select! {
             biased;
             done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step(Waited::Done(done)),
-            arrived = async { match arrival { Some(arrival) => arrival.await, None => pending().await } } => Step(Waited::Arrived(arrived)),
-            () = async { match mailbox { Some(mailbox) => mailbox.woken().await, None => pending().await } } => Step(Waited::Mail),
+            step = async { match reading { Some(reading) => reading.next().await, None => pending().await } } => Step(Waited::Read(step)),
         }
     }
 
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
-            Waited::Mail => self.end_if_over(machine, now),
             Waited::Done(done) => {
                 self.work.pop_front();
                 match done {
@@ -156,41 +126,27 @@ impl Peer for Socket {
                     Done::Answered(ack, answer) => reply(machine, ack, &answer),
                 }
             }
-            Waited::Arrived(arrived) => self.arrive(arrived, machine, now),
+            Waited::Read(step) => {
+                if let Some(Err(end)) = self.reading.as_mut().map(|reading| reading.heed(step)) {
+                    close(machine, &end, now);
+                }
+            }
         }
     }
 
     /// Moves what waits to the link as far as it takes it, and sees to it that what is missing is read.
     fn pump(&mut self, machine: &mut Connection) {
-        let Some(joined) = &mut self.joined else { return };
+        let Some(reading) = &mut self.reading else { return };
         for _ in 0..TURN {
             if !machine.writable() {
                 return;
             }
-            let Some(frame) = joined.mailbox.take() else { break };
+            let Some(frame) = reading.take() else { break };
             if let Err(SendError::Full) = machine.send(&frame) {
-                return joined.mailbox.put_back(frame);
+                return reading.put_back(frame);
             }
         }
-        if joined.arrival.is_some() {
-            return;
-        }
-        match joined.mailbox.drained() {
-            Some((Stage::Announce, sent)) => joined.arrival = Some(count(&self.gateway, joined, sent)),
-            Some((Stage::Replay | Stage::Behind, _)) => {
-                let now = self.gateway.wall_clock.now();
-                match self.gateway.hub.catch_up(&joined.who, &joined.mailbox, now) {
-                    CaughtUp::Read(after, up_to) => {
-                        joined.arrival = Some(read(&self.gateway, &joined.who, after, up_to));
-                    }
-                    // What was missed may have been queued this instant.
-                    CaughtUp::Done | CaughtUp::Full => joined.mailbox.rouse(),
-                }
-            }
-            Some((Stage::Live | Stage::Over(_), _)) => {}
-            // More than one turn's worth is left.
-            None => joined.mailbox.rouse(),
-        }
+        reading.go_on();
     }
 
     fn has_room(&self) -> bool {
@@ -237,87 +193,32 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Arrival { who, session, epoch, from, is_whole, held } = match arrival {
+        let arrival = match arrival {
             Ok(arrival) => arrival,
             Err(fault) => return unavailable(machine, &fault, now),
         };
-        let GatewaySettings { mailbox_bytes, max_connections_per_user, .. } = self.gateway.settings;
-        let socket_id = session.as_ref().map_or_else(crate::ids::random, |session| session.socket_id.clone());
-        let (bound, most) = (mailbox_bytes, max_connections_per_user);
-        let joining = Joining {
-            who: &who,
-            socket_id: socket_id.clone(),
-            epoch,
-            from,
-            is_replay: is_whole,
-            bound,
-            most,
-        };
-        let Place { id, mailbox, start } = match self.gateway.hub.join(joining) {
-            Ok(place) => place,
+        let session = arrival.session.as_ref();
+        let socket_id = session.map_or_else(crate::ids::random, |session| session.socket_id.clone());
+        let reading = match Reading::begin(&self.gateway, &arrival, &socket_id) {
+            Ok(reading) => reading,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
         };
+        let Arrival { who, session, held, .. } = arrival;
         tracing::debug!(user = %who.user_id, role = principal.role().as_str(), resumed = session.is_some(), "socket connected");
         let pid = match session {
             Some(Session { pid, .. }) => pid,
             None => {
+                let (socket_id, start) = (socket_id.clone(), reading.start());
                 let issued_at = self.gateway.wall_clock.now();
-                self.gateway.pids.seal(&Pid {
-                    socket_id: socket_id.clone(),
-                    who: who.clone(),
-                    start,
-                    held,
-                    issued_at,
-                })
+                self.gateway.pids.seal(&Pid { socket_id, who, start, held, issued_at })
             }
         };
-        self.joined =
-            Some(Joined { who: Arc::new(who), id, mailbox, epoch: start.epoch, is_whole, arrival: None });
+        self.reading = Some(reading);
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
-            self.leave();
-        }
-    }
-
-    /// The hub has ended this connection.
-    fn end_if_over(&self, machine: &mut Connection, now: Duration) {
-        // One that was superseded may come back too: what took its session can be an older connection of the same
-        // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
-        if let Some(Over::Replaced | Over::Superseded) =
-            self.joined.as_ref().and_then(|joined| joined.mailbox.over())
-        {
-            machine.close(Reason::ForcedClose, Some(RESTARTING), now);
-        }
-    }
-
-    fn arrive(&mut self, arrived: Arrived, machine: &mut Connection, now: Duration) {
-        let Some(joined) = &mut self.joined else { return };
-        joined.arrival = None;
-        match arrived {
-            Arrived::Counted(Ok(unread), offset) => {
-                if joined.mailbox.announced(offset.position) {
-                    let now = self.gateway.wall_clock.now();
-                    let state = frames::inbox_state(unread, now, joined.is_whole, offset);
-                    joined.mailbox.refill([state], offset.position);
-                }
-            }
-            Arrived::Read(Ok(page), after)
-                if (page.head.trimmed > after && !mutated!(SilentTrim))
-                    || page.head.epoch.is_other(joined.epoch) =>
-            {
-                // Some of it may be gone. Its client comes back with the last offset that it heard, and is told then.
-                machine.close(Reason::ForcedClose, Some(RESTARTING), now);
-            }
-            Arrived::Read(Ok(page), _) => {
-                let epoch = page.head.epoch;
-                let rows = page.rows.iter().map(|row| frames::notification(epoch, row));
-                joined.mailbox.refill(rows, page.through);
-            }
-            Arrived::Counted(Err(fault), _) | Arrived::Read(Err(fault), _) => {
-                unavailable(machine, &fault, now);
-            }
+            self.reading = None;
         }
     }
 
@@ -329,7 +230,7 @@ impl Socket {
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Some(joined) = &self.joined else { return };
+        let Some(reading) = &self.reading else { return };
         if let Err(wait) = self.limiter.check() {
             self.strikes += 1;
             reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
@@ -340,23 +241,11 @@ impl Socket {
             return;
         }
         self.strikes = 0;
-        let (reader, who) = (self.gateway.reader.clone(), Arc::clone(&joined.who));
-        let (socket_id, name) = (joined.mailbox.socket_id().to_owned(), name.to_string());
+        let (reader, who) = (self.gateway.reader.clone(), Arc::clone(reading.who()));
+        let (socket_id, name) = (reading.socket_id().to_owned(), name.to_string());
         self.work.push_back(Box::pin(async move {
             Done::Answered(ack, events::answer(reader, who, socket_id, name, args).await)
         }));
-    }
-
-    fn leave(&mut self) {
-        if let Some(joined) = self.joined.take() {
-            self.gateway.hub.leave(&joined.who, joined.id);
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.leave();
     }
 }
 
@@ -364,29 +253,6 @@ impl Drop for Socket {
 fn read_auth(auth: Option<&ByteString>) -> Result<Auth, Refusal> {
     let Some(auth) = auth else { return Ok(Auth::default()) };
     serde_json::from_str(auth).map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
-}
-
-fn count(gateway: &Arc<Gateway>, joined: &Joined, sent: Position) -> BoxFuture<'static, Arrived> {
-    let (gateway, who) = (Arc::clone(gateway), Arc::clone(&joined.who));
-    let offset = Offset { epoch: joined.epoch, position: sent };
-    Box::pin(async move {
-        let _turn = gateway.store_turn().await;
-        Arrived::Counted(gateway.reader.unread(&who, sent).await, offset)
-    })
-}
-
-fn read(
-    gateway: &Arc<Gateway>,
-    who: &Arc<Entitled>,
-    after: Position,
-    up_to: Position,
-) -> BoxFuture<'static, Arrived> {
-    let (gateway, who) = (Arc::clone(gateway), Arc::clone(who));
-    Box::pin(async move {
-        let now = gateway.wall_clock.now();
-        let _turn = gateway.store_turn().await;
-        Arrived::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await, after)
-    })
 }
 
 fn reply(machine: &mut Connection, ack: Option<AckId>, answer: &Answer) {
@@ -401,6 +267,18 @@ fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
     counter!("carillon_connects_total", "outcome" => code).increment(1);
     let data = to_raw_value(&serde_json::json!({"code": code})).ok();
     machine.refuse(NAMESPACE, message, data.as_deref());
+}
+
+/// Closes a connection that cannot go on reading the log.
+fn close(machine: &mut Connection, end: &End, now: Duration) {
+    match end {
+        // One that was superseded may come back too: what took its session can be an older connection of the same
+        // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
+        End::Trimmed | End::Over(Over::Replaced | Over::Superseded) => {
+            machine.close(Reason::ForcedClose, Some(RESTARTING), now);
+        }
+        End::Unavailable(fault) => unavailable(machine, fault, now),
+    }
 }
 
 /// Trouble of ours that will pass: a close that the client comes back from by itself, never a `44` or `41`, after

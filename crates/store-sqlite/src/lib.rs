@@ -16,6 +16,7 @@
 //! ```
 
 mod error;
+mod explain;
 mod inbox;
 mod listing;
 mod log;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carillon_domain::ports::{Inbox, Log, PortError, Trim};
+use carillon_domain::ports::{Explain, Inbox, Log, PortError, Trim};
 use carillon_domain::testing::contract::{Opened, Stores};
 use carillon_domain::testing::{Drafts, instant, principal};
-use carillon_domain::{Entitled, ListQuery, Mark, Position, ReadStatus, Role, UNREAD_BOUND};
+use carillon_domain::{Entitled, ListQuery, Mark, Position, ReadStatus, Readers, Role, UNREAD_BOUND};
 use diesel::connection::{InstrumentationEvent, SimpleConnection as _};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -46,7 +46,7 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
         let path = path.clone();
         async move {
             let store = Arc::new(open(&path).await);
-            let opened: Opened = (Arc::clone(&store) as _, store);
+            let opened: Opened = (Arc::clone(&store) as _, Arc::clone(&store) as _, store);
             opened
         }
     };
@@ -92,7 +92,7 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        assert_eq!(migrate(), ["20261122000000", "20261123000000"]);
+        assert_eq!(migrate(), ["20261122000000", "20261123000000", "20261123020000"]);
         assert!(migrate().is_empty());
     }
 
@@ -128,6 +128,7 @@ mod files {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
         let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-020000_explain/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-000000_log_secret/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-22-000000_log_and_inbox/down.sql"),
         ];
@@ -306,6 +307,41 @@ mod bounds {
             assert_eq!((listing.items.len(), listing.next.is_some()), (100, true));
             store.mark(&who, &Mark::ReadAll, instant(3)).await.unwrap();
             assert_eq!(store.unread(&who, Position::END, instant(4)).await.unwrap(), 0);
+        });
+    }
+
+    /// Readers are found by index, whoever else has entered the room.
+    #[test]
+    fn readers_are_looked_up_and_counted_to_the_bound() {
+        let (_directory, path) = place();
+        block_on(async {
+            let store = open(&path).await;
+            let publish = Drafts::new().publish(&["all"]);
+            let row = store.append(std::slice::from_ref(&publish)).await.unwrap().rows.remove(0);
+            let explain =
+                async || store.explain(publish.event_id).await.unwrap().unwrap().notifications.remove(0);
+            // Some who read it, many who entered before it and have not, many who entered after it.
+            let many = "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < 40000) \
+                INSERT INTO inbox SELECT 'u' || n, 'all', iif(n > 20000, 7, 0), iif(n > 20000, 7, n <= 100) FROM k";
+            raw(&path).batch_execute(many).unwrap();
+            let readers = explain().await.read_by;
+            assert_eq!((readers.count, readers.users.len()), (100, 100));
+            raw(&path).batch_execute("UPDATE inbox SET read_up_to = 3, since = 0").unwrap();
+            let readers = explain().await.read_by;
+            assert_eq!((readers.count, readers.users.len()), (Readers::BOUND, Readers::NAMED));
+
+            let mut all = plans(&path, |connection| {
+                crate::explain::readers(connection, &row).unwrap();
+            });
+            let (_, plan) = all.remove(0);
+            assert!(
+                plan.iter().any(|line| line.contains("inbox_by_place (room=? AND read_up_to>?)")),
+                "{plan:?}"
+            );
+            // What is scanned is the two bounded lists.
+            let is_bounded = |line: &str| ["SCAN (subquery-1)", "SCAN i"].contains(&line);
+            assert!(plan.iter().all(|line| !line.starts_with("SCAN") || is_bounded(line)), "{plan:?}");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
         });
     }
 }

@@ -23,6 +23,7 @@ fn routes() -> Vec<(Who, Method, String)> {
         route(Who::Users, Method::GET, &format!("/notifications/{ID}")),
         route(Who::Users, Method::PATCH, &format!("/notifications/{ID}")),
         route(Who::Users, Method::POST, "/notifications/read"),
+        route(Who::Users, Method::GET, "/stream"),
     ]
 }
 

@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, rt};
 use async_trait::async_trait;
+use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
     Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, Missed, PortError, Publish,
@@ -19,6 +20,8 @@ use carillon_domain::{
     Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
     NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
 };
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
 
 pub(crate) const KEY: &str = "a-key-of-24-characters-or-more";
@@ -73,6 +76,7 @@ impl Desk {
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             clock,
+            open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
@@ -93,7 +97,8 @@ impl Desk {
         let answer = call_service(&app, request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = read_body(answer).await;
-        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
     /// Publishes to rooms and returns the ids of the notifications.
@@ -141,6 +146,13 @@ pub(crate) fn post(uri: &str, token: &str) -> TestRequest {
 
 pub(crate) fn notification(rooms: &[&str]) -> Value {
     json!({"to": rooms, "type": "NEWS", "title": "t", "message": "m"})
+}
+
+/// A stream that tells how it was opened and ends. Number 9 has too many.
+fn told(user: &Principal, since: Option<&str>) -> Option<BoxStream<'static, Bytes>> {
+    let text = format!("data: {} {since:?}\n\n", user.user_id());
+    let is_many = user.user_id().as_str() == "9";
+    (!is_many).then(|| stream::once(async { Bytes::from(text) }).boxed())
 }
 
 /// Tokens of the form `ROLE.ID`; `expired` was one.

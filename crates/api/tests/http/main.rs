@@ -8,3 +8,4 @@ mod health;
 mod inbox;
 mod publish;
 mod shape;
+mod stream;

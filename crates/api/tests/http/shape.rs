@@ -59,6 +59,7 @@ async fn other_paths_are_404_and_other_methods_405() {
         (Method::GET, "/api/v1/notifications/read", "POST"),
         (Method::POST, "/api/v1/notifications/unread-count", "GET, HEAD"),
         (Method::PUT, "/api/v1/notifications/1", "GET, HEAD, PATCH"),
+        (Method::POST, "/api/v1/stream", "GET, HEAD"),
         (Method::POST, "/healthz", "GET, HEAD"),
         (Method::TRACE, "/readyz", "GET, HEAD"),
     ] {

@@ -15,8 +15,15 @@ const MIN_PUBLISH_KEY: usize = 24;
 pub(crate) enum Database {
     /// The embedded store, in this file.
     Sqlite(PathBuf),
-    /// A PostgreSQL server. Refused by [`super::not_yet`] in this build.
-    Postgres,
+    /// A PostgreSQL server.
+    Postgres(Box<carillon_store_postgres::Settings>),
+}
+
+/// What stands in for a setting that is refused anyway.
+impl Default for Database {
+    fn default() -> Self {
+        Self::Sqlite(PathBuf::new())
+    }
 }
 
 /// One who may publish.
@@ -44,7 +51,9 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
         Some(("sqlite", _)) => (carillon_store_sqlite::Settings::from_url(text))
             .map(|store| Database::Sqlite(store.path))
             .map_err(|fault| fault.to_string()),
-        Some(("postgres" | "postgresql", _)) => host_of(text).map(|()| Database::Postgres),
+        Some(("postgres" | "postgresql", _)) => (carillon_store_postgres::Settings::from_url(text))
+            .map(|store| Database::Postgres(Box::new(store)))
+            .map_err(|fault| fault.to_string()),
         _ => Err("must begin with sqlite:// or postgres://".to_owned()),
     }
 }
@@ -126,7 +135,7 @@ impl Serialize for Database {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Sqlite(file) => serializer.collect_str(&format_args!("sqlite://{}", file.display())),
-            Self::Postgres => serializer.serialize_str("postgres://[redacted]"),
+            Self::Postgres(store) => serializer.collect_str(store),
         }
     }
 }

@@ -183,13 +183,12 @@ fn addresses_names_and_filters_are_checked() {
     refused("DATABASE_URL", "sqlite://", "must name a file");
     refused("DATABASE_URL", "sqlite://a.db?mode=rw", "takes no parameters");
     refused("DATABASE_URL", "mysql://h/d", "sqlite:// or postgres://");
-    refused("DATABASE_URL", "postgres://u:hunter2@", "");
+    refused("DATABASE_URL", "postgres://u:hunter2@", "names no host");
     refused("RUST_LOG", "a=b=c", "log filter");
 }
 
 #[test]
 fn what_this_build_cannot_do_is_said() {
-    refused("DATABASE_URL", "postgres://u:p@db/carillon", "no PostgreSQL support yet");
     refused("REDIS_URL", "redis://cache:6379", "no Redis fanout yet");
     refused("REDIS_URL", "http://cache", "must begin with");
     refused("REDIS_URL", "redis://", "host");
@@ -239,6 +238,20 @@ fn exactly_one_key_source_and_a_good_one() {
     refused("JWT_PUBLIC_KEY_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no PEM public key");
     let told = serve(&[SECRET, ("JWT_PUBLIC_KEY_FILE", "no/such.pem")]).unwrap_err();
     assert!(told.contains("set exactly one of"), "{told}");
+}
+
+#[test]
+fn a_databases_password_is_told_to_nobody() {
+    let url = "postgres://clinic:hunter2@db:5433/carillon?sslmode=disable";
+    let settings = by_environment("DATABASE_URL", url).unwrap();
+    let printed = settings.to_toml().unwrap();
+    let shown = "database_url = \"postgres://clinic:[redacted]@db:5433/carillon?sslmode=disable\"";
+    assert!(printed.contains(shown), "{printed}");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    for wrong in ["postgres://u:hunter2@h:x/d", "postgres://u:hunter2@h/d?no_such=1"] {
+        let told = by_environment("DATABASE_URL", wrong).map(|_| ()).unwrap_err();
+        assert!(told.starts_with("DATABASE_URL: ") && !told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]

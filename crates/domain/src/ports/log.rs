@@ -90,7 +90,7 @@ pub struct Publish {
     pub key: Option<IdempotencyKey>,
     /// When it was accepted.
     pub at: Timestamp,
-    /// One notification for each room; never empty.
+    /// One notification for each room. Empty for one that only claims its key: it takes no position.
     pub rows: Vec<(Room, Notification)>,
 }
 

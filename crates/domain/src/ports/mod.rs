@@ -3,6 +3,7 @@
 
 mod ambient;
 mod authenticate;
+mod explain;
 mod fanout;
 mod inbox;
 mod log;
@@ -10,6 +11,7 @@ mod pids;
 
 pub use ambient::{Clock, MintIds};
 pub use authenticate::{AuthError, Authenticate};
+pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::MemoryInbox;
-use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::{Entitlement, Epoch, EventId, Head, Page, Position, Room, Row, Timestamp, UserId};
+use crate::ports::{Appended, Explain, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
+use crate::{
+    Entitlement, Epoch, EventId, Explained, Head, Page, Position, Readers, Room, Row, Timestamp, Trace,
+    UserId,
+};
 
 /// A log in memory. Clones share its rows.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub(super) struct State {
     pub(super) entered: HashMap<(UserId, Room), Position>,
     /// When a user read a row; what is not here is unread.
     pub(super) read: HashMap<(UserId, Position), Timestamp>,
+    /// How many sockets of a node a row was queued for.
+    reached: BTreeMap<(Position, String), u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,8 +54,9 @@ impl MemoryLog {
     #[must_use]
     pub fn with_epoch(epoch: Epoch) -> Self {
         let head = Head { epoch, position: Position::START, trimmed: Position::START };
-        let (rows, keys, entered, read) = Default::default();
-        Self { state: Arc::new(Mutex::new(State { head, first_epoch: epoch, rows, keys, entered, read })) }
+        let (rows, keys, entered, read, reached) = Default::default();
+        let state = State { head, first_epoch: epoch, rows, keys, entered, read, reached };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// A copy of all there is, which shares nothing with this log: a backup.
@@ -146,9 +152,32 @@ impl Log for MemoryLog {
         let gone = &old[..old.len().min(Trim::MAX_ROWS as usize)];
         state.rows.retain(|position, _| !gone.contains(position));
         state.read.retain(|(_, position), _| !gone.contains(position));
+        state.reached.retain(|(position, _), _| !gone.contains(position));
         state.keys.retain(|_, used| used.at >= trim.keys_before.max(trim.rows_before));
         state.head.trimmed = gone.iter().copied().fold(state.head.trimmed, Position::max);
         Ok(gone.len() < old.len())
+    }
+}
+
+#[async_trait]
+impl Explain for MemoryLog {
+    async fn explain(&self, event_id: EventId) -> Result<Option<Explained>, PortError> {
+        let state = lock(&self.state);
+        let mut rows = state.rows.values().filter(|row| row.event_id == event_id).peekable();
+        let Some(first) = rows.peek() else { return Ok(None) };
+        let (event, created_at) = (first.notification.event, first.notification.created_at);
+        let notifications = rows.map(|row| state.trace(row)).collect();
+        Ok(Some(Explained { event_id, event, created_at, notifications }))
+    }
+
+    async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError> {
+        let mut state = lock(&self.state);
+        for (position, sockets) in sockets {
+            if state.rows.contains_key(position) {
+                *state.reached.entry((*position, node.to_owned())).or_default() += u64::from(*sockets);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -212,6 +241,21 @@ impl State {
         let rows = self.rows.values().filter(|row| row.event_id == event_id);
         let notifications: Vec<_> = rows.map(|row| (row.notification.id, row.room.clone())).collect();
         (!notifications.is_empty()).then_some(Stored { event_id, notifications })
+    }
+
+    fn trace(&self, row: &Row) -> Trace {
+        let readers = self.read.keys().filter(|(_, position)| *position == row.position);
+        let of_row = (row.position, String::new())..(row.position.plus(1), String::new());
+        Trace {
+            id: row.notification.id,
+            room: row.room.clone(),
+            read_by: Readers::new(readers.map(|(user_id, _)| user_id.clone()).collect()),
+            reached: self
+                .reached
+                .range(of_row)
+                .map(|((_, node), sockets)| (node.clone(), *sockets))
+                .collect(),
+        }
     }
 
     /// The first `limit` of `rows`, of which there are no more up to `end`.

@@ -67,7 +67,7 @@ async fn entry<A: Application>(
 fn find<A: Application>(server: &Server<A>, sid: &str) -> Result<Polling<A>, HandshakeError> {
     match server.directory.find(sid) {
         Some(Session::Polling(session)) => Ok(session),
-        Some(Session::Websocket) => Err(HandshakeError::BAD_REQUEST),
+        Some(Session::Direct) => Err(HandshakeError::BAD_REQUEST),
         None => Err(HandshakeError::SESSION_UNKNOWN),
     }
 }

@@ -111,7 +111,7 @@ async fn open<A: Application>(server: &Arc<Server<A>>, request: &Request) -> Res
     let place = place.ok_or(Refused::Unavailable(CROWDED))?;
     let peer = server.application.open(&handshake).await?;
     let sid = new_sid(server);
-    if !server.directory.open_websocket(&sid, server.settings.max_connections) {
+    if !server.directory.open_direct(&sid, server.settings.max_connections) {
         return Err(Refused::Unavailable("too many connections"));
     }
     Ok(Driver::new(Arc::clone(server), sid, peer, place, None, None))

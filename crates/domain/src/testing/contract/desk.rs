@@ -4,8 +4,8 @@ use super::Stores;
 use crate::ports::{Appended, Publish};
 use crate::testing::{Drafts, instant, principal};
 use crate::{
-    Entitled, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, ReadStatus, Role,
-    Timestamp,
+    Entitled, EventId, Explained, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position,
+    ReadStatus, Role, Timestamp,
 };
 
 pub(super) struct Desk {
@@ -43,6 +43,10 @@ impl Desk {
 
     pub(super) async fn head(&self) -> Position {
         self.stores.log.head().await.unwrap().position
+    }
+
+    pub(super) async fn explain(&self, event_id: EventId) -> Option<Explained> {
+        self.stores.explain.explain(event_id).await.unwrap()
     }
 
     pub(super) async fn enter(&self, user_id: &str, role: Role) -> Entitled {

@@ -68,6 +68,25 @@ pub async fn a_repeated_event_id_adds_nothing(stores: Stores) {
     assert_eq!(desk.head().await.get(), 4);
 }
 
+/// A publish without rows takes no position; its key is bound all the same, and may be claimed again for the same body.
+pub async fn a_key_is_claimed_without_rows(stores: Stores) {
+    let desk = Desk::new(stores);
+    let claim = |body| {
+        let mut publish = desk.drafts.keyed(&["all"], "lab", "k", body);
+        publish.rows.clear();
+        publish
+    };
+    for _ in 0..2 {
+        let claimed = desk.append(&[claim(7)]).await;
+        assert_eq!((claimed.from, claimed.rows.len()), (Position::START, 0));
+        assert!(stored(&claimed.outcomes[0]).notifications.is_empty());
+    }
+    let appended = desk.append(&[claim(8), desk.drafts.keyed(&["all"], "lab", "k", 8), claim(7)]).await;
+    assert_eq!(appended.outcomes[..2], [Outcome::Mismatch, Outcome::Mismatch]);
+    assert!(matches!(appended.outcomes[2], Outcome::Stored(_)));
+    assert_eq!(desk.head().await, Position::START);
+}
+
 /// A key used again for the same body answers what happened then, in one batch as in two.
 pub async fn a_key_answers_as_the_first_time(stores: Stores) {
     let desk = Desk::new(stores);

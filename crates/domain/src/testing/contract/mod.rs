@@ -1,4 +1,4 @@
-//! What every adapter of [`Log`] and [`Inbox`] must do, as cases that run against any of them.
+//! What every adapter of [`Log`], [`Inbox`] and [`Explain`] must do, as cases that run against any of them.
 //!
 //! A case is an async function of the [`Stores`] under test, empty at the start. It needs no runtime of its own; the
 //! adapter's crate drives it, one `#[test]` a case, through [`store_contract!`](crate::store_contract). A bug found
@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 mod desk;
+pub mod explain;
 pub mod inbox;
 pub mod log;
 pub mod marks;
@@ -20,19 +21,21 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::ports::{Inbox, Log};
+use crate::ports::{Explain, Inbox, Log};
 
-/// A log and the inboxes over it: one adapter under test.
+/// A log, the inboxes over it and its explanations: one adapter under test.
 pub struct Stores {
     /// The log.
     pub log: Arc<dyn Log>,
     /// The inboxes.
     pub inbox: Arc<dyn Inbox>,
+    /// What became of publishes.
+    pub explain: Arc<dyn Explain>,
     open: Arc<dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync>,
 }
 
-/// Both ports of a freshly opened store.
-pub type Opened = (Arc<dyn Log>, Arc<dyn Inbox>);
+/// The ports of a freshly opened store.
+pub type Opened = (Arc<dyn Log>, Arc<dyn Inbox>, Arc<dyn Explain>);
 
 impl Stores {
     /// What `open` opens: at first, and each time a case wants to see what outlives a restart.
@@ -42,17 +45,17 @@ impl Stores {
     {
         let open: Arc<dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync> =
             Arc::new(move || Box::pin(open()));
-        let (log, inbox) = open().await;
-        Self { log, inbox, open }
+        let (log, inbox, explain) = open().await;
+        Self { log, inbox, explain, open }
     }
 
-    /// Closes both and opens them again.
+    /// Closes all and opens them again.
     #[must_use]
     pub async fn reopen(self) -> Self {
-        let Self { log, inbox, open } = self;
-        drop((log, inbox));
-        let (log, inbox) = open().await;
-        Self { log, inbox, open }
+        let Self { log, inbox, explain, open } = self;
+        drop((log, inbox, explain));
+        let (log, inbox, explain) = open().await;
+        Self { log, inbox, explain, open }
     }
 }
 
@@ -73,7 +76,7 @@ macro_rules! store_contract {
                 an_append_given_up_may_be_sent_again;
             log: an_empty_log_has_a_head, a_batch_is_kept_whole_or_not_at_all,
                 a_repeated_event_id_adds_nothing, a_key_answers_as_the_first_time,
-                a_key_with_another_body_is_refused_and_spares_the_rest, a_key_belongs_to_its_scope,
+                a_key_with_another_body_is_refused_and_spares_the_rest, a_key_is_claimed_without_rows, a_key_belongs_to_its_scope,
                 keys_are_forgotten_in_time, every_field_comes_back, a_page_says_how_far_it_speaks,
                 a_replay_takes_what_was_missed, a_replay_is_cut_at_its_limit,
                 what_was_missed_is_counted_to_a_bound, a_log_keeps_its_secret,
@@ -89,6 +92,9 @@ macro_rules! store_contract {
             unread: an_inbox_is_counted_up_to_a_place, a_room_is_counted_up_to_the_bound,
                 rooms_together_are_counted_up_to_the_bound, single_marks_keep_a_long_inbox_exact,
                 expired_items_do_not_count, items_made_unread_count_up_to_a_place_too;
+            explain: a_publish_is_explained_by_its_rows, readers_are_those_whose_inbox_says_so,
+                one_who_came_too_late_is_no_reader, no_more_readers_are_named_than_may_be,
+                sockets_add_up_by_node, what_is_trimmed_is_forgotten;
             walk: a_random_walk_agrees_with_the_memory_adapter, another_random_walk_agrees,
                 a_third_random_walk_agrees;
         }

@@ -16,7 +16,7 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     block_on(async {
         let stores = Stores::open(move || {
             let log = log.clone();
-            async move { (Arc::new(log.clone()) as _, Arc::new(log.inbox()) as _) }
+            async move { (Arc::new(log.clone()) as _, Arc::new(log.inbox()) as _, Arc::new(log) as _) }
         });
         case(stores.await).await;
     });
@@ -29,6 +29,7 @@ crate::store_contract!(run);
 fn no_case_is_forgotten() {
     let list = include_str!("mod.rs");
     let groups = [
+        include_str!("explain.rs"),
         include_str!("order.rs"),
         include_str!("log.rs"),
         include_str!("inbox.rs"),
@@ -125,10 +126,12 @@ impl Log for SequenceLog {
 #[should_panic(expected = "were hidden from the reader")]
 fn positions_from_a_sequence_hide_rows() {
     block_on(async {
-        let inbox = MemoryLog::new().inbox();
+        let other = MemoryLog::new();
         let stores = Stores::open(move || {
-            let inbox = inbox.clone();
-            async move { (Arc::new(SequenceLog::default()) as _, Arc::new(inbox) as _) }
+            let other = other.clone();
+            async move {
+                (Arc::new(SequenceLog::default()) as _, Arc::new(other.inbox()) as _, Arc::new(other) as _)
+            }
         });
         super::order::racing_appends_never_hide_a_row_from_a_reader(stores.await).await;
     });

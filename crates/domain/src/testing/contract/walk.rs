@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Stores;
 use super::desk::Desk;
 use crate::testing::{MemoryLog, instant};
-use crate::{Entitled, ListQuery, Mark, NotificationId, Position, ReadStatus, Role};
+use crate::{Entitled, EventId, ListQuery, Mark, NotificationId, Position, ReadStatus, Role};
 
 /// A walk.
 pub async fn a_random_walk_agrees_with_the_memory_adapter(stores: Stores) {
@@ -42,11 +42,11 @@ async fn walk(stores: Stores, seed: u64) {
     let model = Stores::open(|| {
         let log = MemoryLog::new();
         let inbox = log.inbox();
-        async move { (Arc::new(log) as _, Arc::new(inbox) as _) }
+        async move { (Arc::new(log.clone()) as _, Arc::new(inbox) as _, Arc::new(log) as _) }
     });
     let (tried, model) = (Desk::new(stores), Desk::new(model.await));
     let mut dice = Dice(seed);
-    let mut ids: Vec<NotificationId> = Vec::new();
+    let (mut ids, mut event_ids): (Vec<NotificationId>, Vec<EventId>) = Default::default();
     for step in 0..STEPS {
         let (user, role) = USERS[dice.roll(USERS.len())];
         let (who, same) = (tried.enter(user, role).await, model.enter(user, role).await);
@@ -58,6 +58,7 @@ async fn walk(stores: Stores, seed: u64) {
             let life = [None, None, Some(20), Some(90)][dice.roll(4)];
             publish.rows[0].1.expires_at = life.map(|seconds| instant(step + seconds));
             let appended = model.append(&[publish.clone()]).await;
+            event_ids.push(publish.event_id);
             assert_eq!(tried.append(&[publish]).await.rows, appended.rows);
             ids.extend(appended.rows.iter().map(|row| row.notification.id));
         } else {
@@ -70,6 +71,9 @@ async fn walk(stores: Stores, seed: u64) {
             );
         }
         compare(&tried, &model, &who, &mut dice, step, ids.len()).await;
+    }
+    for event_id in event_ids {
+        assert_eq!(tried.explain(event_id).await, model.explain(event_id).await, "walk {seed}");
     }
     assert!(ids.len() > 50, "a walk of some length: {}", ids.len());
 }

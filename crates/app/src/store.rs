@@ -1,0 +1,65 @@
+//! The store that `DATABASE_URL` names, opened and migrated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use backon::{ExponentialBuilder, Retryable as _};
+use carillon_domain::Epoch;
+use carillon_domain::ports::{Inbox, Log, PortError};
+use carillon_store_postgres::{OpenError, PostgresStore};
+use carillon_store_sqlite::SqliteStore;
+
+use crate::settings::{Database, Settings};
+
+/// How long a database may be away at the start: long enough for one that is started at the same time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An open store.
+pub(crate) enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Store {
+    /// Opens the store and brings its schema up to this version. A server that is not there is waited for.
+    pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        match &settings.database {
+            Database::Sqlite(file) => {
+                let opened = SqliteStore::open(carillon_store_sqlite::Settings::new(file)).await;
+                opened.map(Self::Sqlite).context("DATABASE_URL")
+            }
+            Database::Postgres(store) => {
+                let open = || PostgresStore::open((**store).clone());
+                let waits = ExponentialBuilder::new()
+                    .with_min_delay(Duration::from_millis(100))
+                    .with_max_delay(Duration::from_secs(2))
+                    .with_total_delay(Some(PATIENCE))
+                    .without_max_times();
+                let opened = open.retry(waits).when(OpenError::is_transient).notify(say_that_we_wait);
+                opened.await.map(Self::Postgres).context("DATABASE_URL")
+            }
+        }
+    }
+
+    /// Its ports.
+    pub(crate) fn ports(self) -> (Arc<dyn Log>, Arc<dyn Inbox>) {
+        match self {
+            Self::Sqlite(store) => (Arc::new(store.clone()), Arc::new(store)),
+            Self::Postgres(store) => (Arc::new(store.clone()), Arc::new(store)),
+        }
+    }
+
+    /// Begins a new life of the log.
+    pub(crate) async fn renew_epoch(&self) -> Result<Epoch, PortError> {
+        match self {
+            Self::Sqlite(store) => store.renew_epoch().await,
+            Self::Postgres(store) => store.renew_epoch().await,
+        }
+    }
+}
+
+fn say_that_we_wait(fault: &OpenError, wait: Duration) {
+    let cause = std::error::Error::source(fault).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(error = %fault, cause, ?wait, "the database is not there yet; trying again");
+}

@@ -1,0 +1,186 @@
+//! One connection's reading of the log: from where its client heard the last of it, to the rows as they come.
+//!
+//! ```text
+//!            recent rows or store pages ◀─ replay ◀── came back             is new
+//!                              └───── unread as of the place reached ◀───────┘
+//!                                                    │
+//!            recent rows or store pages ◀─ behind ◀─ inbox:state queued
+//!                              └──────────▶ live ─▶ rows as they come
+//! ```
+//!
+//! What is read waits in the mailbox; whoever drives the link takes it from there ([`Reading::take`]), calls
+//! [`Reading::go_on`] once it has taken what the link holds, and [`Reading::next`] to wait for more.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use carillon_domain::ports::PortError;
+use carillon_domain::{Entitled, Offset, Page, Position};
+use carillon_protocol::Frame;
+use futures_util::future::BoxFuture;
+
+use crate::frames;
+use crate::gateway::Gateway;
+use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
+use crate::mailbox::{Mailbox, Over, Stage};
+use crate::recovery::Arrival;
+
+/// Rows in one read of what was missed. It bounds what a mailbox takes beyond its own bound.
+const PAGE: u32 = 64;
+
+/// A connection in the hub, until it is dropped.
+pub(crate) struct Reading {
+    gateway: Arc<Gateway>,
+    who: Arc<Entitled>,
+    id: MemberId,
+    mailbox: Arc<Mailbox>,
+    /// Where it began to hear.
+    start: Offset,
+    /// What `inbox:state` will say: whether the client has everything and need not reload.
+    is_whole: bool,
+    /// What was asked of the store.
+    step: Option<BoxFuture<'static, Step>>,
+}
+
+/// Something a reading waited for.
+pub(crate) enum Step {
+    /// How many are unread at the place reached.
+    Counted(Result<u32, PortError>, Offset),
+    /// What came after a place.
+    Read(Result<Page, PortError>, Position),
+    /// The mailbox has something.
+    Mail,
+}
+
+/// Why a reading ends from here.
+pub(crate) enum End {
+    /// The hub has ended it.
+    Over(Over),
+    /// Some of what was missed may be gone. The client comes back with the last offset that it heard, and is told then.
+    Trimmed,
+    /// The store failed.
+    Unavailable(PortError),
+}
+
+impl Reading {
+    /// Joins the hub.
+    pub(crate) fn begin(gateway: &Arc<Gateway>, arrival: &Arrival, socket_id: &str) -> Result<Self, Barred> {
+        let settings = &gateway.settings;
+        let Place { id, mailbox, start } = gateway.hub.join(Joining {
+            who: &arrival.who,
+            socket_id: socket_id.to_owned(),
+            epoch: arrival.epoch,
+            from: arrival.from,
+            is_replay: arrival.is_whole,
+            bound: settings.mailbox_bytes,
+            most: settings.max_connections_per_user,
+        })?;
+        let (gateway, who) = (Arc::clone(gateway), Arc::new(arrival.who.clone()));
+        Ok(Self { gateway, who, id, mailbox, start, is_whole: arrival.is_whole, step: None })
+    }
+
+    pub(crate) fn who(&self) -> &Arc<Entitled> {
+        &self.who
+    }
+
+    pub(crate) fn start(&self) -> Offset {
+        self.start
+    }
+
+    pub(crate) fn socket_id(&self) -> &str {
+        self.mailbox.socket_id()
+    }
+
+    /// The next frame for the client.
+    pub(crate) fn take(&self) -> Option<Frame> {
+        self.mailbox.take()
+    }
+
+    /// Gives back a frame that could not be sent yet.
+    pub(crate) fn put_back(&self, frame: Frame) {
+        self.mailbox.put_back(frame);
+    }
+
+    /// Sees to it that what is missing is read, once everything queued has been taken.
+    pub(crate) fn go_on(&mut self) {
+        if self.step.is_some() {
+            return;
+        }
+        match self.mailbox.drained() {
+            Some((Stage::Announce, sent)) => self.step = Some(self.count(sent)),
+            Some((Stage::Replay | Stage::Behind, _)) => {
+                let now = self.gateway.wall_clock.now();
+                match self.gateway.hub.catch_up(&self.who, &self.mailbox, now) {
+                    CaughtUp::Read(after, up_to) => self.step = Some(self.read(after, up_to)),
+                    // What was missed may have been queued this instant.
+                    CaughtUp::Done | CaughtUp::Full => self.mailbox.rouse(),
+                }
+            }
+            Some((Stage::Live | Stage::Over(_), _)) => {}
+            // More than one turn's worth is left.
+            None => self.mailbox.rouse(),
+        }
+    }
+
+    /// Waits for what comes next. Dropped and called again, it loses nothing.
+    pub(crate) async fn next(&mut self) -> Step {
+        let Self { step, mailbox, .. } = self;
+        tokio::select! {
+            biased;
+            step = async { match step { Some(step) => step.await, None => pending().await } } => step,
+            () = mailbox.woken() => Step::Mail,
+        }
+    }
+
+    /// Takes what [`Reading::next`] brought.
+    pub(crate) fn heed(&mut self, step: Step) -> Result<(), End> {
+        if !matches!(step, Step::Mail) {
+            self.step = None;
+        }
+        match step {
+            Step::Mail => return self.mailbox.over().map_or(Ok(()), |why| Err(End::Over(why))),
+            Step::Counted(Ok(unread), offset) => {
+                if self.mailbox.announced(offset.position) {
+                    let now = self.gateway.wall_clock.now();
+                    let state = frames::inbox_state(unread, now, self.is_whole, offset);
+                    self.mailbox.refill([state], offset.position);
+                }
+            }
+            Step::Read(Ok(page), after) => {
+                let is_cut = page.head.trimmed > after && !mutated!(SilentTrim);
+                if is_cut || page.head.epoch.is_other(self.start.epoch) {
+                    return Err(End::Trimmed);
+                }
+                let epoch = page.head.epoch;
+                let rows = page.rows.iter().map(|row| frames::notification(epoch, row));
+                self.mailbox.refill(rows, page.through);
+            }
+            Step::Counted(Err(fault), _) | Step::Read(Err(fault), _) => return Err(End::Unavailable(fault)),
+        }
+        Ok(())
+    }
+
+    fn count(&self, sent: Position) -> BoxFuture<'static, Step> {
+        let (gateway, who) = (Arc::clone(&self.gateway), Arc::clone(&self.who));
+        let offset = Offset { epoch: self.start.epoch, position: sent };
+        Box::pin(async move {
+            let _turn = gateway.store_turn().await;
+            Step::Counted(gateway.reader.unread(&who, sent).await, offset)
+        })
+    }
+
+    fn read(&self, after: Position, up_to: Position) -> BoxFuture<'static, Step> {
+        let (gateway, who) = (Arc::clone(&self.gateway), Arc::clone(&self.who));
+        Box::pin(async move {
+            let now = gateway.wall_clock.now();
+            let _turn = gateway.store_turn().await;
+            Step::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await, after)
+        })
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.gateway.hub.leave(&self.who, self.id);
+    }
+}

@@ -1,0 +1,206 @@
+//! Each user's inbox: entering it and looking things up. `listing` pages through it, `marks` marks, `unread` counts.
+//!
+//! What takes several statements takes them in one transaction. It holds no lock but on its own user's rows, so that a
+//! node which freezes in the middle holds up that user alone, and that until the server ends the transaction.
+
+use async_trait::async_trait;
+use carillon_domain::ports::{Inbox, PortError};
+use carillon_domain::{
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, Principal,
+    Room, Timestamp, UserId,
+};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Text};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use crate::PostgresStore;
+use crate::error::StepError;
+use crate::listing::{items, newest};
+use crate::pool::Lease;
+use crate::rows::position;
+use crate::schema::{inbox, notifications};
+use crate::statement::Statement;
+use crate::{marks, unread};
+
+const PORT: &str = "inbox";
+
+#[async_trait]
+impl Inbox for PostgresStore {
+    async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError> {
+        let (user_id, rooms) = (principal.user_id(), principal.rooms());
+        // Nearly always a visit like the last, which changes nothing.
+        let known =
+            self.readers.run(PORT, |mut c| async move { Ok((entitled(&mut c, user_id, rooms).await?, c)) });
+        if let Some(known) = known.await? {
+            return Ok(known);
+        }
+        self.writers.run(PORT, |mut c| async move { Ok((entitle(&mut c, user_id, rooms).await?, c)) }).await
+    }
+
+    async fn list(
+        &self,
+        who: &Entitled,
+        query: ListQuery,
+        now: Timestamp,
+    ) -> Result<Option<Listing>, PortError> {
+        let step = |mut c: Lease| async move {
+            let mut snapshot = c.build_transaction().repeatable_read().read_only();
+            let listing = snapshot.run(async |c| list(c, who, query, now).await).await?;
+            Ok((listing, c))
+        };
+        self.readers.run(PORT, step).await
+    }
+
+    async fn get(
+        &self,
+        who: &Entitled,
+        id: NotificationId,
+        now: Timestamp,
+    ) -> Result<Option<InboxItem>, PortError> {
+        self.readers.run(PORT, |mut c| async move { Ok((get(&mut c, who, id, now).await?, c)) }).await
+    }
+
+    async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError> {
+        self.readers
+            .run(PORT, |mut c| async move { Ok((unread::count(&mut c, who, up_to, now).await?, c)) })
+            .await
+    }
+
+    async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
+        let step = |mut c: Lease| async move {
+            let marked = c.transaction(async |c| marks::mark(c, who, mark, now).await).await?;
+            Ok((marked, c))
+        };
+        self.writers.run(PORT, step).await
+    }
+}
+
+/// A user's entitlements, if all of these rooms are known to be theirs.
+async fn entitled(
+    connection: &mut AsyncPgConnection,
+    user_id: &UserId,
+    rooms: &[Room],
+) -> Result<Option<Entitled>, StepError> {
+    use inbox as i;
+    let known: Vec<(String, i64)> =
+        i::table.filter(i::user_id.eq(user_id.as_str())).select((i::room, i::since)).load(connection).await?;
+    let mut entitlements = Vec::with_capacity(rooms.len());
+    for room in rooms {
+        let Some((_, since)) = known.iter().find(|(name, _)| name == room.as_str()) else { return Ok(None) };
+        let since = position(*since, "inbox", format_args!("{user_id} {room}"))?;
+        entitlements.push(Entitlement { room: room.clone(), since });
+    }
+    Ok(Some(Entitled { user_id: user_id.clone(), rooms: entitlements }))
+}
+
+/// In the order of the rooms, so that two visits at once wait for each other and not both for both.
+const ENTITLE: &str = "\
+    INSERT INTO carillon.inbox (user_id, room, since, read_up_to)
+    SELECT $1, e.room, since, since FROM carillon.log_head h, unnest($2, $3) AS e (room, is_shared)
+    CROSS JOIN LATERAL (SELECT CASE WHEN e.is_shared THEN h.position ELSE 0 END AS since) s
+    WHERE h.id = 1 ORDER BY e.room ON CONFLICT DO NOTHING";
+
+/// Entitles a user to those of the rooms that are new to them, from now on or from the start.
+async fn entitle(
+    connection: &mut AsyncPgConnection,
+    user_id: &UserId,
+    rooms: &[Room],
+) -> Result<Entitled, StepError> {
+    Statement::<()>::new(ENTITLE)
+        .bind::<Text, _>(user_id.as_str())
+        .bind::<Array<Text>, _>(rooms.iter().map(Room::as_str).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(rooms.iter().map(Room::is_shared).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    let missing = || StepError::Corrupt { table: "inbox", row: user_id.to_string() };
+    entitled(connection, user_id, rooms).await?.ok_or_else(missing)
+}
+
+/// How far a user has read in one of their rooms.
+pub(crate) struct Reading<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) room: &'a str,
+    pub(crate) since: i64,
+    /// At or below it all is read but for the marks; never below `since`.
+    pub(crate) read_up_to: i64,
+}
+
+/// One for each of the user's rooms, in their order.
+pub(crate) async fn readings<'a>(
+    connection: &mut AsyncPgConnection,
+    who: &'a Entitled,
+) -> Result<Vec<Reading<'a>>, StepError> {
+    use inbox as i;
+    let user = who.user_id.as_str();
+    let known: Vec<(String, i64)> =
+        i::table.filter(i::user_id.eq(user)).select((i::room, i::read_up_to)).load(connection).await?;
+    let reading = |Entitlement { room, since }: &'a Entitlement| {
+        let (room, since) = (room.as_str(), since.as_i64());
+        let read_up_to = known.iter().find(|(name, _)| name == room).map_or(since, |(_, at)| since.max(*at));
+        Reading { user, room, since, read_up_to }
+    };
+    Ok(who.rooms.iter().map(reading).collect())
+}
+
+/// A visible row: its position, and which of the user's rooms it lies in.
+pub(crate) struct Place {
+    pub(crate) position: i64,
+    pub(crate) room: usize,
+}
+
+/// One for each of the ids, in their order; `None` when one of them is not visible.
+pub(crate) async fn find(
+    connection: &mut AsyncPgConnection,
+    who: &Entitled,
+    ids: &[NotificationId],
+    now: Timestamp,
+) -> Result<Option<Vec<Place>>, StepError> {
+    use notifications as n;
+    let found: Vec<(Uuid, i64, String)> = n::table
+        .filter(n::id.eq_any(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>()))
+        .filter(n::expires_at.is_null().or(n::expires_at.gt(now.as_millis())))
+        .select((n::id, n::position, n::room))
+        .load(connection)
+        .await?;
+    let place = |id: &NotificationId| {
+        let (_, position, name) = found.iter().find(|(found, ..)| *found == id.as_uuid())?;
+        let theirs = |e: &Entitlement| e.room.as_str() == name && e.since.as_i64() < *position;
+        who.rooms.iter().position(theirs).map(|room| Place { position: *position, room })
+    };
+    Ok(ids.iter().map(place).collect())
+}
+
+async fn get(
+    connection: &mut AsyncPgConnection,
+    who: &Entitled,
+    id: NotificationId,
+    now: Timestamp,
+) -> Result<Option<InboxItem>, StepError> {
+    let found = find(connection, who, &[id], now).await?;
+    let Some([place]) = found.as_deref() else { return Ok(None) };
+    Ok(items(connection, &who.user_id, vec![place.position]).await?.pop())
+}
+
+async fn list(
+    connection: &mut AsyncPgConnection,
+    who: &Entitled,
+    query: ListQuery,
+    now: Timestamp,
+) -> Result<Option<Listing>, StepError> {
+    let before = match query.before {
+        None => Position::END.as_i64(),
+        Some(id) => match find(connection, who, &[id], now).await?.as_deref() {
+            Some([place]) => place.position,
+            _ => return Ok(None),
+        },
+    };
+    let most = query.limit as usize;
+    // One more than asked tells whether there is a next page.
+    let mut found = newest(connection, who, before, query.status, most + 1, now).await?;
+    let more = found.len() > most;
+    found.truncate(most);
+    let items = items(connection, &who.user_id, found).await?;
+    let next = items.last().filter(|_| more).map(|item| item.notification.id);
+    Ok(Some(Listing { items, next }))
+}

@@ -1,0 +1,122 @@
+//! Which database, and how many connections to it.
+
+use std::fmt;
+
+use tokio_postgres::Config;
+
+/// How to open a database. `Debug` and `Display` are without the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many reads run at the same time; at least 1.
+    pub readers: usize,
+    /// How many marks and other changes run at the same time; at least 1. Appends have a connection of their own.
+    pub writers: usize,
+    pub(crate) config: Config,
+    pub(crate) shown: String,
+}
+
+/// Why a URL names no database. The text is without the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadUrl {
+    /// Another scheme.
+    #[error("must begin with postgres:// or postgresql://")]
+    Scheme,
+    /// No host.
+    #[error("names no host")]
+    Host,
+    /// Something else.
+    #[error("is no PostgreSQL URL: {0}")]
+    Other(String),
+}
+
+impl Settings {
+    /// The database of a `DATABASE_URL`, with the usual numbers: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETERS`,
+    /// as libpq has it.
+    ///
+    /// # Errors
+    /// See [`BadUrl`].
+    pub fn from_url(url: &str) -> Result<Self, BadUrl> {
+        let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+        rest.ok_or(BadUrl::Scheme)?;
+        let mut config: Config = url.parse().map_err(|fault: tokio_postgres::Error| {
+            let source =
+                std::error::Error::source(&fault).map_or_else(|| fault.to_string(), ToString::to_string);
+            BadUrl::Other(source)
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(BadUrl::Host);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("carillon");
+        }
+        Ok(Self { readers: 8, writers: 4, config, shown: without_password(url) })
+    }
+}
+
+/// The URL as it may be shown: what stands between user and host, or is a parameter of that name, may be a password.
+fn without_password(url: &str) -> String {
+    let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let (scheme, place) = place.split_once("://").unwrap_or(("postgres", place));
+    // A password may hold an @ that should have been encoded.
+    let place = match place.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((user, _)) => format!("{user}:[redacted]@{host}"),
+            None => format!("{user}@{host}"),
+        },
+        None => place.to_owned(),
+    };
+    let shown = parameters.split('&').filter(|text| !text.is_empty() && !text.contains("password"));
+    let parameters = shown.collect::<Vec<_>>().join("&");
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    format!("{scheme}://{place}{mark}{parameters}")
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { readers, writers, config: _, shown } = self;
+        f.debug_struct("Settings")
+            .field("url", shown)
+            .field("readers", readers)
+            .field("writers", writers)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_database() {
+        let fault = |url| Settings::from_url(url).unwrap_err();
+        assert_eq!(fault("sqlite://x.db"), BadUrl::Scheme);
+        assert_eq!(fault("postgres://"), BadUrl::Host);
+        assert!(matches!(fault("postgres://h:x/d"), BadUrl::Other(_)));
+        assert!(matches!(fault("postgres://h/d?no_such=1"), BadUrl::Other(_)));
+        assert!(Settings::from_url("postgres:///d?host=/run/postgresql").is_ok());
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let shown = |url: &str| {
+            let settings = Settings::from_url(url).unwrap();
+            assert!(!format!("{settings:?}").contains("secret"), "{settings:?}");
+            settings.to_string()
+        };
+        assert_eq!(shown("postgres://u:secret@h:1/d"), "postgres://u:[redacted]@h:1/d");
+        assert_eq!(
+            shown("postgresql://u:se@secret@h/d?connect_timeout=1"),
+            "postgresql://u:[redacted]@h/d?connect_timeout=1"
+        );
+        assert_eq!(shown("postgres://u@h/d?password=secret"), "postgres://u@h/d");
+        assert_eq!(shown("postgres://h/d"), "postgres://h/d");
+        let fault = Settings::from_url("postgres://u:secret@h:port/d").unwrap_err();
+        assert!(!fault.to_string().contains("secret"), "{fault}");
+    }
+}

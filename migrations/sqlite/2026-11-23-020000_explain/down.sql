@@ -1,0 +1,2 @@
+DROP INDEX inbox_by_place;
+DROP TABLE reached;
