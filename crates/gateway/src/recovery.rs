@@ -79,9 +79,7 @@ pub(crate) async fn arrive(
         match returning.plan(principal, epoch, now, gateway.settings.recovery_age) {
             Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
             Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, "replayed"),
-            Plan::GoOn(from, loss) => {
-                (None, enter(gateway, principal).await?, from, false, loss.as_str())
-            }
+            Plan::GoOn(from, loss) => (None, enter(gateway, principal).await?, from, false, loss.as_str()),
             Plan::Resume { pid, from, is_whole } => {
                 let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
                 let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::{Appended, Publish};
-use carillon_domain::{Epoch, EventId, Head, NotificationId, Position, Principal, Room, Row, Timestamp, UserId};
+use carillon_domain::{
+    Epoch, EventId, Head, NotificationId, Position, Principal, Room, Row, Timestamp, UserId,
+};
 
 /// All lives of the log, and the first thing that was found wrong.
 pub(super) struct Chronicle(Mutex<Lives>);

@@ -38,7 +38,9 @@ pub(super) struct Client {
     /// Rows that its page heard.
     heard: usize,
     /// Of these, on this link.
-    heard_now: usize,
+    pub(super) heard_now: usize,
+    /// What its node had read from the store when it connected.
+    pub(super) replays: usize,
 }
 
 /// What came, as far as the world cares.
@@ -72,6 +74,7 @@ impl Client {
             is_told: false,
             heard: 0,
             heard_now: 0,
+            replays: 0,
         }
     }
 

@@ -2,9 +2,21 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Something that must happen in the course of some thousand seeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+macro_rules! seen {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Something that must happen in the course of some thousand seeds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Seen {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Seen {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+seen! {
     HintLost,
     HintRepeated,
     FanoutAway,
@@ -13,9 +25,11 @@ pub(super) enum Seen {
     UnknownOutcome,
     PublishRefused,
     KeyReplayed,
+    DiedBeforeCommit,
     /// A node died after a commit of which it had told nobody.
     DiedBeforeHint,
-    DiedBeforeCommit,
+    /// A driver waits for a link that its client does not read.
+    LinkFull,
     LinkCut,
     LinkHalfOpen,
     /// A client came back to a node that still held its last link.
@@ -28,10 +42,13 @@ pub(super) enum Seen {
     FreshStart,
     Recovered,
     RecoveredElsewhere,
-    /// With no event of the log received before the break.
+    /// With no notification received before the break.
     RecoveredWithNothing,
+    /// By a node that had yet to come as far as the client.
     RecoveredAhead,
+    /// A page that was loaded again went on from the offset that it had noted.
     Resumed,
+    CaughtUpFromRing,
     CaughtUpFromStore,
     RefusedEpoch,
     RefusedTrimmed,
@@ -39,49 +56,18 @@ pub(super) enum Seen {
     RefusedStranger,
     RefusedOld,
     RefusedRooms,
+    /// Told to reload again, since its offset was the one it had before its session.
     RefusedHeld,
 }
 
-impl Seen {
-    pub(super) const ALL: [Self; 32] = [
-        Self::HintLost,
-        Self::HintRepeated,
-        Self::FanoutAway,
-        Self::FanoutLagged,
-        Self::StoreAway,
-        Self::UnknownOutcome,
-        Self::PublishRefused,
-        Self::KeyReplayed,
-        Self::DiedBeforeHint,
-        Self::DiedBeforeCommit,
-        Self::LinkCut,
-        Self::LinkHalfOpen,
-        Self::LeftBehind,
-        Self::RoleChanged,
-        Self::Trimmed,
-        Self::TrimPassedSlow,
-        Self::TrimPassedAbsent,
-        Self::Restored,
-        Self::FreshStart,
-        Self::Recovered,
-        Self::RecoveredElsewhere,
-        Self::RecoveredWithNothing,
-        Self::RecoveredAhead,
-        Self::Resumed,
-        Self::CaughtUpFromStore,
-        Self::RefusedEpoch,
-        Self::RefusedTrimmed,
-        Self::RefusedLimit,
-        Self::RefusedStranger,
-        Self::RefusedOld,
-        Self::RefusedRooms,
-        Self::RefusedHeld,
-    ];
-}
-
 /// How often each happened.
-#[derive(Default)]
-pub(super) struct Coverage([AtomicU32; Seen::ALL.len()]);
+pub(super) struct Coverage(Vec<AtomicU32>);
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self(Seen::ALL.iter().map(|_| AtomicU32::new(0)).collect())
+    }
+}
 
 impl Coverage {
     pub(super) fn saw(&self, what: Seen) {
@@ -89,6 +75,6 @@ impl Coverage {
     }
 
     pub(super) fn counts(&self) -> impl Iterator<Item = (Seen, u32)> {
-        Seen::ALL.into_iter().map(|what| (what, self.0[what as usize].load(Ordering::Relaxed)))
+        Seen::ALL.iter().map(|what| (*what, self.0[*what as usize].load(Ordering::Relaxed)))
     }
 }

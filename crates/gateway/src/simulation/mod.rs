@@ -21,6 +21,7 @@ mod publishing;
 mod session;
 mod steps;
 mod store;
+mod visits;
 mod world;
 
 use std::ops::Range;
@@ -32,7 +33,7 @@ use coverage::{Coverage, Seen};
 use world::World;
 
 /// Seeds of the right design.
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 20_000;
 /// They are lived through in so many tests, which run beside each other.
 const PARTS: u64 = 4;
 /// Seeds of each wrong design.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,10 +99,7 @@ enum Following {
 
 impl Node {
     /// Starts as `Gateway::start` does. The node may find the store away, and has then to be started again.
-    pub(super) fn start(
-        place: usize,
-        shared: &Shared,
-    ) -> BoxFuture<'static, Result<Box<Self>, PortError>> {
+    pub(super) fn start(place: usize, shared: &Shared) -> BoxFuture<'static, Result<Box<Self>, PortError>> {
         let Shared { store, network, clock, figures, .. } = shared;
         let (network, nodes) = (Arc::clone(network), figures.nodes);
         let fanout = Arc::new(NodeFanout { node: place, nodes, local: Loopback::new(), network });
@@ -110,6 +107,7 @@ impl Node {
             store: Arc::clone(store),
             fanout: Arc::clone(&fanout),
             stage: AtomicU8::new(0),
+            replays: AtomicUsize::new(0),
             keys: Mutex::new(HashMap::new()),
             unwritten: Mutex::default(),
         });

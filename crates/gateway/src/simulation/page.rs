@@ -63,7 +63,8 @@ impl Page {
                 // A node that has yet to hear of a restored backup takes entitlements of the new life for the old one's.
                 Some(row)
                     if !self.rooms.contains(&row.room)
-                        || offset.epoch == lives.epoch && !life.is_theirs(row, &self.user_id, &self.rooms) =>
+                        || offset.epoch == lives.epoch
+                            && !life.is_theirs(row, &self.user_id, &self.rooms) =>
                 {
                     Some(format!("I5: {place} in {} is not for {}", row.room, self.user_id))
                 }
@@ -116,7 +117,9 @@ impl Page {
         if recovered {
             let wrong = match self.at {
                 None => Some("I7: recovered, and it never had anything".into()),
-                Some(_) if matches!(claim, Claim::Unsound(_)) => Some("I7: recovered with what is not its own".into()),
+                Some(_) if matches!(claim, Claim::Unsound(_)) => {
+                    Some("I7: recovered with what is not its own".into())
+                }
                 Some(at) if at.epoch != offset.epoch => Some("I7: recovered into another life".into()),
                 Some(at) if at.position > offset.position => Some("I4: the state lies in the past".into()),
                 Some(_) if self.loaded.as_ref().is_some_and(|loaded| *loaded != self.rooms) => {

@@ -11,6 +11,7 @@ use carillon_protocol::engine::{Input, Message, Transport};
 use carillon_protocol::{Config, Connection, Output};
 
 use super::client::last_text;
+use super::coverage::{Coverage, Seen};
 use super::dice::turn;
 use super::node::Shared;
 use crate::application::Peer as _;
@@ -26,6 +27,7 @@ pub(super) struct Session {
     /// Messages that the link holds; more, and the driver waits.
     room: usize,
     written: Arc<Mutex<HashMap<usize, String>>>,
+    coverage: Arc<Coverage>,
     /// What the driver waits with.
     held: Option<ByteString>,
     pub(super) to_client: VecDeque<ByteString>,
@@ -50,6 +52,7 @@ impl Session {
             machine,
             room: shared.figures.link,
             written: Arc::clone(&shared.written),
+            coverage: Arc::clone(&shared.store.coverage),
             held: None,
             to_client: VecDeque::new(),
             from_client: VecDeque::new(),
@@ -118,6 +121,7 @@ impl Session {
             return true;
         }
         if self.to_client.len() >= self.room {
+            self.coverage.saw(Seen::LinkFull);
             self.held = Some(text);
             return false;
         }

@@ -45,6 +45,8 @@ pub(super) struct NodeStore {
     pub(super) fanout: Arc<NodeFanout>,
     /// How far a batch has come.
     pub(super) stage: AtomicU8,
+    /// How often a connection read what it missed.
+    pub(super) replays: AtomicUsize,
     pub(super) keys: Mutex<HashMap<String, (IdempotencyKey, Stored)>>,
     pub(super) unwritten: Mutex<Vec<Publish>>,
 }
@@ -203,6 +205,7 @@ impl Log for NodeStore {
     ) -> Result<Page, PortError> {
         self.store.travel().await?;
         self.store.coverage.saw(Seen::CaughtUpFromStore);
+        self.replays.fetch_add(1, Ordering::Relaxed);
         let limit = limit.min(self.store.page);
         let page = self.store.log.replay(rooms, after, up_to, limit, now).await?;
         let page = self.store.visible(page, true);
