@@ -72,6 +72,16 @@ impl State {
         self.admit(credential(headers)?)
     }
 
+    /// Which admin asks.
+    pub(crate) fn admin(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        let user = self.user(headers)?;
+        if user.is_admin() {
+            Ok(user)
+        } else {
+            Err(Problem::new(Code::Forbidden, "This takes an admin's token."))
+        }
+    }
+
     fn admit(&self, token: &str) -> Result<Principal, Problem> {
         self.parts.admission.admit(Some(token)).map_err(|refusal| {
             if let Refusal::TokenInvalid { reason } = refusal {

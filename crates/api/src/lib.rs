@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
@@ -18,6 +19,7 @@
 mod body;
 mod caller;
 mod envelope;
+mod explain;
 mod health;
 mod idempotency;
 mod inbox;
@@ -35,7 +37,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Log};
+use carillon_domain::ports::{Clock, Explain, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
 pub use caller::PublishKeys;
@@ -82,6 +84,8 @@ pub struct ApiParts {
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
     pub log: Arc<dyn Log>,
+    /// Asked what became of a publish.
+    pub explain: Arc<dyn Explain>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.
@@ -155,6 +159,7 @@ fn api() -> impl HttpServiceFactory {
     web::scope("/api")
         .wrap(from_fn(envelope))
         .service(resource("/v1/events", "POST", [web::post().to(publish::event)]))
+        .service(resource("/v1/events/{id}", "GET, HEAD", [get(explain::show)]))
         .service(resource(
             "/v1/notifications",
             "GET, HEAD, POST",

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Ports, Store};
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
 const POLL_BUFFER: usize = 64 * 1024;
@@ -50,7 +50,7 @@ impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let backend = backend(settings).await?;
-        let Backend { admission, reader, log, fanout, clock, .. } = backend.clone();
+        let Backend { admission, reader, log, explain, fanout, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) =
@@ -61,6 +61,7 @@ impl Node {
             reader,
             admission,
             log: Arc::clone(&log),
+            explain,
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
@@ -109,6 +110,7 @@ impl Node {
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;
+            self.gateway.settle().await;
             self.publisher.close();
             self.appender.await
         };
@@ -132,7 +134,7 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
 
 /// The domain over its adapters.
 async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
-    let (log, inbox) = Store::open(settings).await?.ports();
+    let Ports { log, inbox, explain } = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -141,6 +143,7 @@ async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
+        explain,
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,

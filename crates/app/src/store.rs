@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Inbox, Log, PortError};
+use carillon_domain::ports::{Explain, Inbox, Log, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
@@ -19,6 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) enum Store {
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
+}
+
+/// The ports of one store.
+pub(crate) struct Ports {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) inbox: Arc<dyn Inbox>,
+    pub(crate) explain: Arc<dyn Explain>,
+}
+
+impl Ports {
+    fn of<S: Log + Inbox + Explain + 'static>(store: &Arc<S>) -> Self {
+        Self { log: Arc::clone(store) as _, inbox: Arc::clone(store) as _, explain: Arc::clone(store) as _ }
+    }
 }
 
 impl Store {
@@ -43,10 +56,10 @@ impl Store {
     }
 
     /// Its ports.
-    pub(crate) fn ports(self) -> (Arc<dyn Log>, Arc<dyn Inbox>) {
+    pub(crate) fn ports(self) -> Ports {
         match self {
-            Self::Sqlite(store) => (Arc::new(store.clone()), Arc::new(store)),
-            Self::Postgres(store) => (Arc::new(store.clone()), Arc::new(store)),
+            Self::Sqlite(store) => Ports::of(&Arc::new(store)),
+            Self::Postgres(store) => Ports::of(&Arc::new(store)),
         }
     }
 

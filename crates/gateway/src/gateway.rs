@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Fanout, Log, Pids, PortError};
+use carillon_domain::ports::{Clock, Explain, Fanout, Log, Pids, PortError};
 use carillon_domain::{Admission, Follower, Head, Position, Reader, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -51,6 +51,8 @@ pub struct Backend {
     pub reader: Reader,
     /// What they missed.
     pub log: Arc<dyn Log>,
+    /// Who is told which of it was queued.
+    pub explain: Arc<dyn Explain>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
     /// How sessions travel with their clients.
@@ -66,14 +68,15 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) explain: Arc<dyn Explain>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
     store_turns: Semaphore,
 }
 
 impl Gateway {
-    /// A server whose gateway stands at the log's head, and the task that carries the log to it, which must run for as
-    /// long as the server does.
+    /// A server whose gateway stands at the log's head, and the task that carries the log to it and tells the store whom it
+    /// reached, which must run for as long as the server does.
     ///
     /// # Errors
     /// The log's head, or the rows before it, cannot be read.
@@ -81,9 +84,17 @@ impl Gateway {
         settings: GatewaySettings,
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
-        let (server, fanout) = (settings.server.clone(), Arc::clone(&backend.fanout));
+        let server = settings.server.clone();
+        let (fanout, explain) = (Arc::clone(&backend.fanout), Arc::clone(&backend.explain));
         let (gateway, feed) = Self::assemble(settings, backend).await?;
-        Ok((Server::new(server, Arc::new(gateway)), feed.run(fanout)))
+        let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
+        let run = async move {
+            tokio::select! {
+                () = feed.run(fanout) => {}
+                () = hub.reached.run(explain.as_ref(), &node_id) => {}
+            }
+        };
+        Ok((Server::new(server, Arc::new(gateway)), run))
     }
 
     /// A gateway at the log's head, and what carries the log to it.
@@ -101,6 +112,7 @@ impl Gateway {
             admission: backend.admission,
             reader: backend.reader,
             log: backend.log,
+            explain: backend.explain,
             pids: backend.pids,
             wall_clock: backend.clock,
             store_turns: Semaphore::new(STORE_TURNS),

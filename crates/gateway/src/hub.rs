@@ -13,11 +13,14 @@ use metrics::{counter, gauge};
 
 use crate::frames;
 use crate::mailbox::{Mailbox, Over, Stage};
+use crate::reached::Reached;
 use crate::recent::Recent;
 
 /// The connections of this node, by room.
 pub(crate) struct Hub {
     state: Mutex<State>,
+    /// For how many each row was queued.
+    pub(crate) reached: Reached,
 }
 
 struct State {
@@ -110,7 +113,7 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), reached: Reached::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -186,16 +189,21 @@ impl Hub {
             })
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
+        let mut reached = Vec::new();
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
             if let Some(members) = state.rooms.get(&row.room) {
-                for member in members.values().filter(|member| row.position > member.since) {
-                    member.mailbox.offer(row.position, &frame);
+                let members = members.values().filter(|member| row.position > member.since);
+                let queued = members.filter(|member| member.mailbox.offer(row.position, &frame)).count();
+                if queued > 0 {
+                    reached.push((row.position, u32::try_from(queued).unwrap_or(u32::MAX)));
                 }
             }
             state.recent.push(row, frame);
         }
+        drop(state);
+        self.reached.count(reached);
     }
 
     /// The log was replaced by another: every connection is over. What its user is entitled to, and where it stands,
@@ -205,6 +213,7 @@ impl Hub {
         state.epoch = epoch;
         state.cursor = cursor;
         state.recent.restart(cursor);
+        self.reached.clear();
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
             member.mailbox.end(Over::Replaced);
@@ -236,13 +245,17 @@ impl Hub {
         let Some(missed) = state.recent.missed(who, inner.sent, now) else {
             return CaughtUp::Read(inner.sent, state.cursor);
         };
+        let mut queued = Vec::new();
         for (position, frame) in missed {
             if !mailbox.fits(&inner, frame.len()) {
+                self.reached.count(queued);
                 return CaughtUp::Full;
             }
             inner.push(frame.clone());
             inner.sent = position;
+            queued.push((position, 1));
         }
+        self.reached.count(queued);
         // Its client may have heard more from a node that is ahead of this one.
         inner.sent = inner.sent.max(state.cursor);
         inner.stage = next;

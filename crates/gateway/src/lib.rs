@@ -39,6 +39,7 @@ mod limiter;
 mod listen;
 mod mailbox;
 mod origin;
+mod reached;
 mod reading;
 mod recent;
 mod recovery;

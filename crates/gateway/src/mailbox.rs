@@ -75,25 +75,27 @@ impl Mailbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Offers a row. A repeated one is dropped; one that does not fit makes the mailbox fall behind.
-    pub(crate) fn offer(&self, position: Position, frame: &Frame) {
+    /// Offers a row. A repeated one is dropped; one that does not fit makes the mailbox fall behind. Answers whether it was
+    /// queued.
+    pub(crate) fn offer(&self, position: Position, frame: &Frame) -> bool {
         let mut inner = self.lock();
         let is_deaf = inner.stage != Stage::Live && !mutated!(LiveDuringCatchUp);
         let is_repeated = position <= inner.sent && !mutated!(NoSentGuard);
         if is_deaf || is_repeated {
-            return;
+            return false;
         }
         if !self.fits(&inner, frame.len()) {
             if !mutated!(DropOnOverflow) {
                 inner.stage = Stage::Behind;
             }
             counter!("carillon_mailboxes_filled_total").increment(1);
-            return;
+            return false;
         }
         inner.sent = position;
         inner.push(frame.clone());
         drop(inner);
         self.wake.notify_one();
+        true
     }
 
     /// Queues word that is not of the log. It is dropped where it does not fit: such word only saves a reload.
@@ -107,15 +109,16 @@ impl Mailbox {
     }
 
     /// Queues what the driver itself read for this connection, and notes up to where that speaks for the log. It was
-    /// bounded when it was read, so it may exceed the mailbox's own bound.
-    pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) {
+    /// bounded when it was read, so it may exceed the mailbox's own bound. Answers whether it was queued.
+    pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) -> bool {
         let mut inner = self.lock();
         // Over while this was being read.
         if !matches!(inner.stage, Stage::Replay | Stage::Behind) {
-            return;
+            return false;
         }
         frames.into_iter().for_each(|frame| inner.push(frame));
         inner.sent = inner.sent.max(through);
+        true
     }
 
     /// Takes nothing more: what is queued is dropped, and the driver closes the connection.

@@ -153,7 +153,9 @@ impl Reading {
                 }
                 let epoch = page.head.epoch;
                 let rows = page.rows.iter().map(|row| frames::notification(epoch, row));
-                self.mailbox.refill(rows, page.through);
+                if self.mailbox.refill(rows, page.through) {
+                    self.gateway.hub.reached.count(page.rows.iter().map(|row| (row.position, 1)));
+                }
             }
             Step::Counted(Err(fault), _) | Step::Read(Err(fault), _) => return Err(End::Unavailable(fault)),
         }

@@ -46,6 +46,17 @@ pub(crate) struct Connection {
 /// Hangs up at once when it is dropped, also on a server that does not answer.
 struct Driver(JoinHandle<()>);
 
+impl Driver {
+    fn start(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            // Whoever waits for an answer hears of it too.
+            if let Err(fault) = connection.await {
+                tracing::debug!(error = %fault, "a connection to the database has ended");
+            }
+        }))
+    }
+}
+
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
@@ -53,13 +64,16 @@ impl Drop for Driver {
 }
 
 pub(crate) async fn connect(settings: &Settings, setup: &str) -> Result<Connection, ConnectError> {
-    let (client, connection) = settings.config.connect(NoTls).await?;
-    let driver = Driver(tokio::spawn(async move {
-        // Whoever waits for an answer hears of it too.
-        if let Err(fault) = connection.await {
-            tracing::debug!(error = %fault, "a connection to the database has ended");
+    let (client, driver) = match &settings.tls {
+        Some(tls) => {
+            let (client, connection) = settings.config.connect(tls.clone()).await?;
+            (client, Driver::start(connection))
         }
-    }));
+        None => {
+            let (client, connection) = settings.config.connect(NoTls).await?;
+            (client, Driver::start(connection))
+        }
+    };
     let mut inner = AsyncPgConnection::try_from(client).await?;
     inner.batch_execute(setup).await.map_err(ConnectError::Setup)?;
     Ok(Connection { inner, driver })

@@ -21,6 +21,7 @@
 mod append;
 mod connect;
 mod error;
+mod explain;
 mod inbox;
 mod listing;
 mod log;
@@ -31,6 +32,7 @@ mod rows;
 mod schema;
 mod settings;
 mod statement;
+mod tls;
 mod unread;
 
 pub use error::OpenError;

@@ -14,6 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::PostgresStore;
 use crate::append::append;
 use crate::error::StepError;
+use crate::explain;
 use crate::rows::{self, Record, RecordSql, position};
 use crate::schema::log_head;
 use crate::statement::Statement;
@@ -196,5 +197,6 @@ async fn delete_old(connection: &mut AsyncPgConnection, trim: Trim) -> Result<bo
         .bind::<BigInt, _>(trim.rows_before.as_millis())
         .bind::<BigInt, _>(trim.keys_before.as_millis())
         .bind::<Integer, _>(Trim::MAX_ROWS.cast_signed());
-    Ok(trim.get_result(connection).await?)
+    let has_more = trim.get_result(connection).await?;
+    Ok(explain::forget(connection).await? || has_more)
 }

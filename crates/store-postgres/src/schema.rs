@@ -58,5 +58,13 @@ table! {
     }
 }
 
+table! {
+    carillon.reached (position, node) {
+        position -> BigInt,
+        node -> Text,
+        sockets -> BigInt,
+    }
+}
+
 joinable!(inbox_marks -> notifications (position));
 allow_tables_to_appear_in_same_query!(inbox_marks, notifications);

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod databases;
+mod encryption;
 mod faults;
 mod nodes;
 mod trimming;
@@ -93,7 +94,7 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
             let database = Arc::clone(&database);
             async move {
                 let store = Arc::new(database.open().await);
-                let opened: Opened = (Arc::clone(&store) as _, store);
+                let opened: Opened = (Arc::clone(&store) as _, Arc::clone(&store) as _, store);
                 opened
             }
         };

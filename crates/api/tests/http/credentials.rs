@@ -10,6 +10,7 @@ const ID: &str = "01980000-0000-7000-8000-000000000001";
 enum Who {
     Publishers,
     Users,
+    Admins,
 }
 
 fn routes() -> Vec<(Who, Method, String)> {
@@ -24,6 +25,7 @@ fn routes() -> Vec<(Who, Method, String)> {
         route(Who::Users, Method::PATCH, &format!("/notifications/{ID}")),
         route(Who::Users, Method::POST, "/notifications/read"),
         route(Who::Users, Method::GET, "/stream"),
+        route(Who::Admins, Method::GET, &format!("/events/{ID}")),
     ]
 }
 
@@ -40,13 +42,13 @@ async fn each_route_lets_in_its_callers_and_nobody_else() {
             (Some("Basic QTpC"), Some((401, "token_missing"))),
             (Some("Bearer a-key-of-24-characters-or-less"), Some((401, "token_invalid"))),
             (Some("Bearer expired"), Some((401, "token_expired"))),
-            (Some("Bearer patient.1"), (who == Who::Publishers).then_some((403, "forbidden"))),
-            (Some("Bearer doctor.1"), (who == Who::Publishers).then_some((403, "forbidden"))),
+            (Some("Bearer patient.1"), (who != Who::Users).then_some((403, "forbidden"))),
+            (Some("Bearer doctor.1"), (who != Who::Users).then_some((403, "forbidden"))),
             (Some("Bearer admin.1"), None),
             (Some("bearer super_admin.1"), None),
             (Some("admin.1"), None),
-            (Some(key.as_str()), (who == Who::Users).then_some((401, "token_invalid"))),
-            (Some(KEY), (who == Who::Users).then_some((401, "token_invalid"))),
+            (Some(key.as_str()), (who != Who::Publishers).then_some((401, "token_invalid"))),
+            (Some(KEY), (who != Who::Publishers).then_some((401, "token_invalid"))),
         ] {
             let mut request = TestRequest::with_uri(&path).method(method.clone()).set_json(json!({}));
             if let Some(authorization) = authorization {

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Fanout, Inbox, Log, Loopback, Missed, PortError, Publish,
-    Secret, Trim,
+    Appended, AuthError, Authenticate, Clock, Explain, Fanout, Inbox, Log, Loopback, Missed, PortError,
+    Publish, Secret, Trim,
 };
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
-    Admission, AppendLimits, Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked,
-    NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
+    Admission, AppendLimits, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery, Listing,
+    Mark, Marked, NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -75,6 +75,7 @@ impl Desk {
             reader: Reader::new(moody_inbox, fanout, Arc::clone(&clock)),
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
+            explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
@@ -249,6 +250,18 @@ impl Log for Moody<MemoryLog> {
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.inner.trim(trim).await
+    }
+}
+
+#[async_trait]
+impl Explain for Moody<MemoryLog> {
+    async fn explain(&self, event_id: EventId) -> Result<Option<Explained>, PortError> {
+        self.mood.check().await?;
+        self.inner.explain(event_id).await
+    }
+
+    async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError> {
+        self.inner.reached(node, sockets).await
     }
 }
 

@@ -4,6 +4,7 @@
 mod batch;
 mod credentials;
 mod desk;
+mod explain;
 mod health;
 mod inbox;
 mod publish;

@@ -21,7 +21,7 @@ pub trait Explain: Send + Sync {
     /// and none twice. What is no longer in the log is passed over; what is goes with its row.
     ///
     /// # Errors
-    /// [`PortError::Unavailable`] leaves the outcome unknown: tried again, they may be counted twice.
+    /// [`PortError::Unavailable`] leaves the outcome unknown. An adapter that tries by itself again may count twice.
     async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError>;
 }
 

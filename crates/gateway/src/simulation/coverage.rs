@@ -22,6 +22,7 @@ seen! {
     FanoutAway,
     FanoutLagged,
     StoreAway,
+    NodeStalled,
     UnknownOutcome,
     PublishRefused,
     KeyReplayed,

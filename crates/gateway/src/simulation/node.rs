@@ -120,6 +120,7 @@ impl Node {
             ),
             log: Arc::clone(&store) as _,
             fanout: Arc::clone(&fanout) as _,
+            explain: Arc::new(store.store.log.clone()),
             pids: Arc::clone(&shared.pids) as _,
             clock: Arc::clone(clock) as _,
         };

@@ -105,29 +105,10 @@ impl World {
                     self.start(place);
                 }
             }
-            Habit::LoseStore => {
-                self.shared.store.is_down.store(true, Ordering::Relaxed);
-                self.coverage.saw(Seen::StoreAway);
-                self.say(|_| "the store is away".into());
-            }
-            Habit::LoseFanout => {
-                self.shared.network.is_down.store(true, Ordering::Relaxed);
-                self.coverage.saw(Seen::FanoutAway);
-                self.say(|_| "the fanout is away".into());
-            }
-            Habit::Stall => {
-                let place = self.any_node();
-                let node = place.and_then(|place| self.nodes[place].as_mut());
-                node.into_iter().for_each(|node| node.is_stalled = true);
-                self.say(|_| format!("node {place:?} no longer follows"));
-            }
+            Habit::LoseStore | Habit::LoseFanout | Habit::Stall => self.trouble(habit),
             Habit::Mend => self.mend(),
             Habit::Trim => self.trim(),
-            Habit::Backup => {
-                let life = self.chronicle.lock().now().clone();
-                self.backup = Some((self.shared.store.log.backup(), life));
-                self.say(|_| "a backup is made".into());
-            }
+            Habit::Backup => self.back_up(),
             Habit::Restore => self.restore(),
             Habit::Sleep => {
                 const TIMES: [u64; 4] = [2, 26, 90, 2 * RECOVERY_AGE.as_secs()];
@@ -225,6 +206,27 @@ impl World {
         }
     }
 
+    /// Something goes away, or a node no longer follows the log.
+    fn trouble(&mut self, habit: Habit) {
+        let seen = match habit {
+            Habit::LoseStore => {
+                self.shared.store.is_down.store(true, Ordering::Relaxed);
+                Seen::StoreAway
+            }
+            Habit::LoseFanout => {
+                self.shared.network.is_down.store(true, Ordering::Relaxed);
+                Seen::FanoutAway
+            }
+            _ => {
+                let node = self.any_node().and_then(|place| self.nodes[place].as_mut());
+                node.into_iter().for_each(|node| node.is_stalled = true);
+                Seen::NodeStalled
+            }
+        };
+        self.coverage.saw(seen);
+        self.say(|_| format!("trouble: {seen:?}"));
+    }
+
     /// What is away comes back.
     fn mend(&mut self) {
         self.nodes.iter_mut().flatten().for_each(|node| node.is_stalled = false);
@@ -254,6 +256,12 @@ impl World {
             }
         }
         self.say(|_| format!("rows up to {} are deleted", head.trimmed.get()));
+    }
+
+    fn back_up(&mut self) {
+        let life = self.chronicle.lock().now().clone();
+        self.backup = Some((self.shared.store.log.backup(), life));
+        self.say(|_| "a backup is made".into());
     }
 
     fn restore(&mut self) {

@@ -56,6 +56,7 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
         admission: Admission::new(Arc::new(Nobody), Arc::clone(&clock) as _),
         reader: Reader::new(Arc::new(log.inbox()), Arc::clone(&fanout) as _, Arc::clone(&clock) as _),
         log: Arc::new(log.clone()),
+        explain: Arc::new(log.clone()),
         fanout,
         pids: Arc::new(Nobody),
         clock,

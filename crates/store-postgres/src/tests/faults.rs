@@ -10,7 +10,7 @@ use carillon_domain::{Mark, Role};
 use super::*;
 
 #[track_caller]
-fn unavailable<T: std::fmt::Debug>(done: Result<T, PortError>) {
+fn unavailable<T: std::fmt::Debug>(done: &Result<T, PortError>) {
     assert!(matches!(done, Err(PortError::Unavailable { .. })), "{done:?}");
 }
 
@@ -25,7 +25,7 @@ fn a_held_head_delays_appends_for_a_bounded_time_and_reads_not_at_all() {
         holding.batch_execute("SELECT FROM carillon.log_head FOR UPDATE").await.unwrap();
         for _ in 0..2 {
             let begun = Instant::now();
-            unavailable(store.append(&batch).await);
+            unavailable(&store.append(&batch).await);
             assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         }
         assert_eq!(store.head().await.unwrap().position, Position::START);
@@ -136,7 +136,7 @@ fn a_read_only_database_is_unavailable_until_it_is_not() {
         };
         let store = database.open().await;
         set("on").await;
-        unavailable(store.append(&batch).await);
+        unavailable(&store.append(&batch).await);
         assert_eq!(store.head().await.unwrap().position, Position::START);
         set("off").await;
         assert_eq!(store.append(&batch).await.unwrap().rows.len(), 1);

@@ -141,7 +141,8 @@ fn a_drop_does_not_queue_in_front_of_appends() {
         assert_eq!(store.head().await.unwrap().trimmed, Position::START);
         reading.rollback().await.unwrap();
         while store.trim(before(DAY)).await.unwrap() {}
-        assert_eq!(store.head().await.unwrap().trimmed.get(), 15);
+        // The other five lie in a partition that goes within a day.
+        assert_eq!(store.head().await.unwrap().trimmed.get(), 10);
     });
 }
 

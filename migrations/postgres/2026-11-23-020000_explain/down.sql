@@ -1,0 +1,2 @@
+DROP INDEX carillon.inbox_by_place;
+DROP TABLE carillon.reached;
