@@ -125,8 +125,8 @@ impl Node {
             clock: Arc::clone(clock) as _,
         };
         let (publisher, appender) = Publisher::new(
-            backend.log.clone(),
-            backend.fanout.clone(),
+            Arc::clone(&backend.log),
+            Arc::clone(&backend.fanout),
             Arc::clone(clock) as _,
             Arc::clone(&shared.ids) as _,
             AppendLimits { queue: 4, rows: 6, bytes: 4_096 },

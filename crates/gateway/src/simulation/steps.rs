@@ -201,7 +201,7 @@ impl World {
                 }
                 let word = self.hears(session.client, text);
                 self.say(|_| format!("client {} still reads {word:?}", session.client));
-                self.judge(session.client, word, text);
+                self.judge(session.client, &word, text);
             }
         }
     }

@@ -17,7 +17,10 @@ use super::world::{USERS, World};
 
 impl World {
     pub(super) fn connect(&mut self, n: usize) {
-        let Some(place) = self.any_node() else { return };
+        // Often to a node that is not as far as the last one was.
+        let is_stalled = |node: &Option<Box<Node>>| node.as_ref().is_some_and(|node| node.is_stalled);
+        let stalled = self.nodes.iter().position(is_stalled).filter(|_| self.shared.dice.chance(50));
+        let Some(place) = stalled.or_else(|| self.any_node()) else { return };
         let Some(node) = &mut self.nodes[place] else { return };
         let (now, id) = (self.shared.clock.now(), self.sessions);
         self.sessions += 1;
@@ -55,7 +58,7 @@ impl World {
         self.say(|_| format!("client {n} reads {word:?}"));
         match word {
             Word::Say(answer) => session_says(self.nodes[place].as_mut(), id, answer),
-            word => self.judge(n, word, &text),
+            word => self.judge(n, &word, &text),
         }
         true
     }
@@ -66,11 +69,11 @@ impl World {
         self.clients[n].read(text, known)
     }
 
-    pub(super) fn judge(&mut self, n: usize, word: Word, text: &str) {
+    pub(super) fn judge(&mut self, n: usize, word: &Word, text: &str) {
         let (now, limit) = (self.shared.clock.now(), self.shared.figures.recovery_limit as usize);
         let mut lives = self.chronicle.lock();
         let client = &mut self.clients[n];
-        match word {
+        match *word {
             Word::Notification(offset, id) => client.page.hears(&mut lives, offset, id, now),
             Word::State(recovered, offset) => {
                 let why = client.page.is_told(&mut lives, (recovered, offset), (client.claim, limit), now);
