@@ -4,6 +4,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 web := "crates/web/app"
 test_js := "tests/js"
+test_browser := "tests/browser"
 
 # List the recipes
 [private]
@@ -21,8 +22,9 @@ check:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
     if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling not checked"; fi
 
-# Every test. The integration tests drive the built binary with the official client in Node, over servers of their own
-test: test-js
+# Every test. The integration tests drive the built binary with the official client and with Chromium, over servers of their own
+test: test-js test-browser
+    npm test --prefix {{ web }} --silent
     cargo build --workspace --bins
     cargo test --workspace --doc --quiet
     if cargo nextest --version >/dev/null 2>&1; then tests/with-servers cargo nextest run --workspace; \
@@ -33,6 +35,12 @@ test: test-js
 test-js:
     npm ci --prefix {{ test_js }} --no-audit --no-fund --silent
 
+# The page as built, a browser, and the packages that drive it
+[private]
+test-browser: web
+    npm ci --prefix {{ test_browser }} --no-audit --no-fund --silent
+    if ! command -v chromium >/dev/null; then apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium fonts-liberation; fi
+
 # A dev build: from nothing it is there in about half the time of a release build, and a demo needs no speed.
 
 # Build the web inbox and run the demo: a gateway with demo users and a clinic that publishes
@@ -42,8 +50,14 @@ demo *args: web
 # Build the web inbox that the binary carries; without npm the binary carries a plain page instead
 web:
     if [ ! -f {{ web }}/package.json ]; then exit 0; fi; \
-    if command -v npm >/dev/null; then cd {{ web }} && npm ci --no-audit --no-fund --silent && npm run --silent build; \
+    if command -v npm >/dev/null; then cd {{ web }} && \
+        if [ package-lock.json -nt node_modules/.package-lock.json ]; then npm ci --no-audit --no-fund --silent; fi && npm run --silent build; \
     else echo "npm is not installed: the plain page is served"; fi
+
+# Draw every state of the page, at 360 and 1280 px, light and dark, into a folder; `pattern` picks some of them
+screenshots folder="target/screenshots" pattern="": test-browser
+    cargo build --package carillon
+    node {{ test_browser }}/screenshots.mjs {{ folder }} "{{ pattern }}"
 
 # Measure: release builds of the server and of the load tool, which starts the server it measures
 bench *args:
@@ -75,6 +89,12 @@ fuzz target seconds="60":
     mkdir -p fuzz/corpus/{{ target }}; \
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
         -max_total_time={{ seconds }} -max_len=4096 -timeout=5 -rss_limit_mb=1024
+
+# A fault test at the size you say, and its figures: `just chaos f08 CLIENTS=200 LIGHTS=1000 RATE=500 SECONDS=30`
+chaos fault *sizes: test-js
+    cargo build --workspace --bins
+    for size in {{ sizes }}; do export "CHAOS_$size"; done; \
+    tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --test-threads 1 faults::{{ lowercase(fault) }}
 
 # Format the code
 fmt:

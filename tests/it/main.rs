@@ -5,9 +5,12 @@
 
 mod arrows;
 mod auth;
+mod browser;
 mod clients;
 mod conformance;
 mod durability;
+mod explain;
+mod faults;
 mod fuzz;
 mod history;
 mod idempotency;
@@ -21,6 +24,7 @@ mod postgres;
 mod readme;
 mod recovery;
 mod refusals;
+mod resuming;
 mod routing;
 mod slow_reader;
 mod stream;

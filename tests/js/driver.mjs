@@ -5,6 +5,8 @@
 //   {cmd: "emit", client, args: [event, …], ack?}     emit; with `ack` (a number) ask for an acknowledgement
 //   {cmd: "disconnect", client}                       leave for good
 //   {cmd: "cut", client}                              lose the transport, as a network would; the client comes back by itself
+//   {cmd: "away", client}                             lose the transport and stay away
+//   {cmd: "back", client}                             come back
 //
 //   {client, kind: "connect", sid, recovered, transport}
 //   {client, kind: "connect_error", message, data}
@@ -12,17 +14,46 @@
 //   {client, kind: "upgrade", transport}
 //   {client, kind: "event", name, args}
 //   {client, kind: "ack", ack, args}
+//
+// A client that was opened with `journal: true` is one of hundreds, and reports a line of a journal for each thing it is
+// told (see src/journal.rs): [what, client, milliseconds, …].
+//   ["c", client, at, recovered, transport]           connected
+//   ["s", client, at, recovered, offset]              inbox:state
+//   ["n", client, at, id, offset]                     notification
+//   ["d", client, at, reason, null]                   disconnected
+//   ["e", client, at, message, null]                  connect_error
 import { createInterface } from "node:readline";
 
 const sockets = new Map();
 const report = (fields) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 
+// Journals are written once a turn of the loop: a write for each line would cost more than the clients do.
+let lines = [];
+const write = (...line) => {
+  if (lines.push(JSON.stringify(line)) > 1) return;
+  setImmediate(() => {
+    process.stdout.write(`${lines.join("\n")}\n`);
+    lines = [];
+  });
+};
+
+function keepJournal(client, socket) {
+  socket.on("connect", () => {
+    write("c", client, Date.now(), socket.recovered === true, socket.io.engine.transport.name);
+  });
+  socket.on("inbox:state", ({ recovered }, offset) => write("s", client, Date.now(), recovered, offset));
+  socket.on("notification", ({ id }, offset) => write("n", client, Date.now(), id, offset));
+  socket.on("disconnect", (reason) => write("d", client, Date.now(), reason, null));
+  socket.on("connect_error", ({ message }) => write("e", client, Date.now(), message, null));
+}
+
 const commands = {
-  async connect({ client, url, options, version }) {
+  async connect({ client, url, options, version, journal }) {
     const { io } = await import(version);
     // A manager of its own for each client, as each browser tab has; short delays so that a test need not wait.
     const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     sockets.set(client, socket);
+    if (journal) return keepJournal(client, socket);
     socket.on("connect", () => {
       const transport = socket.io.engine.transport.name;
       // Undefined where the server does not recover.
@@ -50,6 +81,16 @@ const commands = {
   },
   cut({ client }) {
     sockets.get(client).io.engine.close();
+  },
+  away({ client }) {
+    const { io } = sockets.get(client);
+    io.reconnection(false);
+    io.engine.close();
+  },
+  back({ client }) {
+    const socket = sockets.get(client);
+    socket.io.reconnection(true);
+    socket.connect();
   },
 };
 

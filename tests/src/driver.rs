@@ -12,6 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::journal::{Entry, Journal, Line};
+
 /// What befalls a client's connection.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -81,6 +83,15 @@ impl Driver {
     /// When Node.js or the packages of `tests/js` are missing.
     #[must_use]
     pub fn start() -> Arc<Self> {
+        Self::start_with(Arc::default())
+    }
+
+    /// Starts it; clients that keep a journal write into this one.
+    ///
+    /// # Panics
+    /// As [`Driver::start`].
+    #[must_use]
+    pub fn start_with(journal: Arc<Journal>) -> Arc<Self> {
         let js = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
         let installed = js.join("node_modules/socket.io-client").is_dir();
         assert!(installed, "the official client is not installed: run `npm ci` in {}", js.display());
@@ -91,7 +102,7 @@ impl Driver {
             panic!("Node.js has no pipes")
         };
         let ears = AllEars::default();
-        tokio::spawn(listen(stdout, Arc::clone(&ears)));
+        tokio::spawn(listen(stdout, Arc::clone(&ears), journal));
         Arc::new(Self { stdin: stdin.into(), ears, numbers: AtomicU64::new(0), _child: child })
     }
 
@@ -107,10 +118,18 @@ impl Driver {
     }
 }
 
-/// Hands each report to the client it is about.
-async fn listen(stdout: ChildStdout, ears: AllEars) {
+/// Hands each report to the client it is about, and each line of a journal to that.
+async fn listen(stdout: ChildStdout, ears: AllEars, journal: Arc<Journal>) {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
+        if line.starts_with('[') {
+            let entry = serde_json::from_str::<Line>(&line).map_err(|error| error.to_string());
+            match entry.and_then(Entry::try_from) {
+                Ok(entry) => journal.write(entry),
+                Err(error) => panic!("the driver wrote {line}: {error}"),
+            }
+            continue;
+        }
         let Ok(report) = serde_json::from_str::<Value>(&line) else { panic!("the driver said {line}") };
         let mut ears = ears.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ears) = report["client"].as_u64().and_then(|client| ears.get_mut(&client)) else { continue };

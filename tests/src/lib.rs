@@ -4,6 +4,9 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
+//! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
+//! the [`store`] past the gateway, and give all of it to the [`checker`].
+//!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
 //!
 //! The harness panics where a test would have to give up, and says what it waited for; nothing here sleeps to let
@@ -13,17 +16,24 @@
 //! Needed beforehand: `cargo build --workspace --bins` (or `CARILLON_BIN`), `npm ci` in `tests/js`, and for what uses
 //! [`Postgres`] a server: `tests/with-servers COMMAND`.
 
+pub mod checker;
 pub mod client;
 pub mod clinic;
 pub mod conformance;
 pub mod dice;
 pub mod driver;
 pub mod events;
+pub mod faultproxy;
+pub mod fleet;
 pub mod http;
+pub mod journal;
 pub mod light;
 pub mod node;
 pub mod postgres;
+pub mod postmaster;
+pub mod producer;
 pub mod raw;
+pub mod store;
 pub mod users;
 
 use std::time::Duration;

@@ -1,8 +1,11 @@
 //! A light client: Engine.IO v4 and Socket.IO v5 over a WebSocket, in this process. It is for raw frames and for many
 //! thousands of connections, and believes what the server says.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -13,6 +16,15 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 #[derive(Debug)]
 pub struct Light {
     link: WebSocketStream<TcpStream>,
+    /// Longer than the server is ever silent: its ping interval and its ping timeout.
+    silence: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Open {
+    ping_interval: u64,
+    ping_timeout: u64,
 }
 
 impl Light {
@@ -30,11 +42,12 @@ impl Light {
         stream.set_nodelay(true)?;
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let (link, _) = client_async(url.into_client_request()?, stream).await?;
-        let mut light = Self { link };
+        let mut light = Self { link, silence: Duration::MAX };
         let open = light.text().await?;
-        if !open.starts_with("0{") {
+        let Some(Ok(open)) = open.strip_prefix('0').map(serde_json::from_str::<Open>) else {
             bail!("expected the open packet, got {open}");
-        }
+        };
+        light.silence = Duration::from_millis(open.ping_interval + open.ping_timeout);
         Ok(light)
     }
 
@@ -44,12 +57,27 @@ impl Light {
     /// When the server refuses.
     pub async fn connect(address: &str, token: &str, receive_buffer: Option<u32>) -> Result<Self> {
         let mut light = Self::open(address, receive_buffer).await?;
-        light.send(format!("40{}", json!({"token": token}))).await?;
-        let answer = light.text().await?;
-        if !answer.starts_with("40{") {
-            bail!("refused: {answer}");
-        }
+        light.join(&json!({"token": token})).await?;
         Ok(light)
+    }
+
+    /// CONNECT with this payload: the answer's.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn join(&mut self, auth: &Value) -> Result<Value> {
+        self.send(format!("40{auth}")).await?;
+        let answer = self.text().await?;
+        match answer.strip_prefix("40") {
+            Some(payload) => Ok(serde_json::from_str(payload)?),
+            None => bail!("refused: {answer}"),
+        }
+    }
+
+    /// Longer than the server is ever silent, so that a client knows when it is gone.
+    #[must_use]
+    pub const fn silence(&self) -> Duration {
+        self.silence
     }
 
     /// Sends one Engine.IO packet.

@@ -51,6 +51,10 @@ impl NodeSettings {
         self
     }
 
+    fn get(&self, name: &str) -> &str {
+        self.env.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
     /// Leaves one unset.
     #[must_use]
     pub fn unset(mut self, name: &str) -> Self {
@@ -103,7 +107,11 @@ impl NodeSettings {
 
 /// The binary under test: `CARILLON_BIN`, or `carillon` beside this executable or one directory up (a test runs from
 /// `target/<profile>/deps`).
-fn binary() -> OsString {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn binary() -> OsString {
     if let Some(path) = std::env::var_os("CARILLON_BIN") {
         return path;
     }
@@ -186,6 +194,16 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
+    }
+
+    /// Its `DATABASE_URL`, good for any process of this machine.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        let url = self.settings.get("DATABASE_URL");
+        match url.strip_prefix("sqlite://") {
+            Some(file) => format!("sqlite://{}", self.dir.path().join(file).display()),
+            None => url.to_owned(),
+        }
     }
 
     /// The id of its process.

@@ -3,8 +3,10 @@
 //! `tests/with-servers` starts the server. A database is copied from a template that has been migrated once, which is
 //! quicker than migrating each.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tempfile::{NamedTempFile, TempPath};
 use tokio_postgres::{Client, NoTls};
 
 use crate::NodeSettings;
@@ -37,6 +39,43 @@ impl Postgres {
         format!("{}/{}", self.server, self.name)
     }
 
+    /// A backup of it (`pg_dump`), to be restored later.
+    ///
+    /// # Panics
+    /// When it fails; so does [`Postgres::restore`].
+    #[must_use]
+    pub fn dump(&self) -> TempPath {
+        let file = NamedTempFile::with_prefix("carillon-dump-").map(NamedTempFile::into_temp_path);
+        let file = file.unwrap_or_else(|error| panic!("no file for the backup: {error}"));
+        run("pg_dump", &["--format=custom", "--file"], &file, &self.url());
+        file
+    }
+
+    /// Puts a backup in the database's place; whoever is connected is thrown out.
+    ///
+    /// # Panics
+    /// See [`Postgres::dump`].
+    pub async fn restore(&self, dump: &Path) {
+        let client = connect(&format!("{}/postgres", self.server)).await;
+        let old = format!("{}_old", self.name);
+        // A name is there again as soon as all is.
+        execute(&client, &format!("CREATE DATABASE {}_new TEMPLATE template0", self.name)).await;
+        run("pg_restore", &["--dbname", &format!("{}_new", self.url())], dump, "");
+        let names = format!("ALTER DATABASE {} RENAME TO {old}", self.name);
+        execute(&client, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name)).await;
+        execute(
+            &client,
+            &format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+                self.name
+            ),
+        )
+        .await;
+        execute(&client, &names).await;
+        execute(&client, &format!("ALTER DATABASE {}_new RENAME TO {}", self.name, self.name)).await;
+        execute(&client, &format!("DROP DATABASE {old} WITH (FORCE)")).await;
+    }
+
     /// A connection to it, to do what only a database's user could.
     ///
     /// # Panics
@@ -61,6 +100,14 @@ impl Drop for Postgres {
         // A test may have stopped the server; with-servers clears away what is left.
         drop(dropped.join());
     }
+}
+
+fn run(program: &str, arguments: &[&str], file: &Path, database: &str) {
+    let programs = crate::postmaster::programs().unwrap_or_else(|error| panic!("{error:#}"));
+    let mut command = std::process::Command::new(programs.join(program));
+    command.args(arguments).arg(file).args(Some(database).filter(|name| !name.is_empty()));
+    let done = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// The server of this run.

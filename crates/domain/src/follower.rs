@@ -7,7 +7,8 @@
 //!   hint, from > cursor│ a hole: read the store            │
 //!   head > cursor      │ a hole: read the store            │
 //!   page               │ apply its rows after the cursor   │──▶ cursor = through; more? read again
-//!   page, trimmed > cursor, or of another epoch           │──▶ cursor = its head; every client reloads
+//!   trimmed > cursor   │ rows were deleted unread          │──▶ cursor = the head; every client reloads
+//!   another epoch      │ the log was replaced              │──▶ cursor = its head; every client reloads
 //!                      └───────────────────────────────────┘
 //! ```
 //!

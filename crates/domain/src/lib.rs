@@ -40,6 +40,7 @@ macro_rules! mutated {
 
 mod admission;
 mod draft;
+mod drain;
 mod event;
 mod explain;
 mod fault;
@@ -60,6 +61,7 @@ mod time;
 
 pub use admission::{Admission, Refusal, bearer};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use drain::{Drain, Drained};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::StepError;
 use crate::rows::position;
-use crate::statement::Statement;
+use crate::statement::{Statement, done};
 
 /// One call, one statement, one commit: a transaction held open from here would keep everyone waiting for as long as this
 /// process stands still.
@@ -38,7 +38,7 @@ pub(crate) async fn append(
     batch: &[Publish],
 ) -> Result<Appended, StepError> {
     let turns = turns(batch);
-    let answer: Answer = statement(batch, &turns).get_result(connection).await?;
+    let answer: Answer = done(statement(batch, &turns).load(connection).await?)?;
     understand(batch, &turns, answer)
 }
 

@@ -17,7 +17,10 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) fn new(settings: &Settings, patience: Patience) -> Self {
-        Self { settings: settings.clone(), setup: setup(patience) }
+        // A database that was put in this one's place is noticed before anything is read from it or kept in it: its log
+        // has another epoch then, which a node that runs sees with its next look at the head.
+        let setup = format!("{}; SELECT carillon.settle()", setup(patience));
+        Self { settings: settings.clone(), setup }
     }
 }
 

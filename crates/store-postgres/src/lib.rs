@@ -27,6 +27,7 @@ mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod outbox;
 mod pool;
 mod rows;
 mod schema;

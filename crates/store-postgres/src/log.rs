@@ -17,7 +17,7 @@ use crate::error::StepError;
 use crate::explain;
 use crate::rows::{self, Record, RecordSql, position};
 use crate::schema::log_head;
-use crate::statement::Statement;
+use crate::statement::{Statement, done};
 
 const PORT: &str = "log";
 
@@ -85,7 +85,7 @@ pub(crate) async fn head(connection: &mut AsyncPgConnection) -> Result<Head, Ste
 pub(crate) async fn renew_epoch(connection: &mut AsyncPgConnection) -> Result<Epoch, StepError> {
     const RENEW: &str =
         "UPDATE carillon.log_head SET epoch = carillon.random_epoch() WHERE id = 1 RETURNING epoch";
-    let epoch: i64 = Statement::<BigInt>::new(RENEW).get_result(connection).await?;
+    let epoch: i64 = done(Statement::<BigInt>::new(RENEW).load(connection).await?)?;
     Ok(Epoch::new(epoch.cast_unsigned()))
 }
 
@@ -197,6 +197,6 @@ async fn delete_old(connection: &mut AsyncPgConnection, trim: Trim) -> Result<bo
         .bind::<BigInt, _>(trim.rows_before.as_millis())
         .bind::<BigInt, _>(trim.keys_before.as_millis())
         .bind::<Integer, _>(Trim::MAX_ROWS.cast_signed());
-    let has_more = trim.get_result(connection).await?;
+    let has_more = done(trim.load(connection).await?)?;
     Ok(explain::forget(connection).await? || has_more)
 }

@@ -11,18 +11,22 @@ use crate::connect::{connect, setup};
 use crate::error::{ConnectError, OpenError, StepError};
 use crate::pool::Patience;
 use crate::settings::Settings;
-use crate::statement::Statement;
+use crate::statement::{Statement, done};
 
 /// In their order: the version, and what it does.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql"))];
+const MIGRATIONS: [(&str, &str); 3] = [
+    ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
+    ("20261123010000", include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/up.sql")),
+    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/up.sql")),
+];
 
-/// What takes each back.
+/// What takes each back, in the same order.
 #[cfg(test)]
-pub(crate) const DOWN: [(&str, &str); 1] = [(
-    "20261123000000",
+pub(crate) const DOWN: [&str; 3] = [
     include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
-)];
+    include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/down.sql"),
+    include_str!("../../../migrations/postgres/2026-11-23-020000_explain/down.sql"),
+];
 
 /// Their versions, in their order.
 #[cfg(test)]
@@ -79,7 +83,7 @@ async fn run(connection: &mut AsyncPgConnection) -> Result<Result<Vec<String>, S
 async fn settle(connection: &mut AsyncPgConnection) -> Result<(), StepError> {
     const SETTLE: &str = "SELECT is_known, is_renewed FROM carillon.settle()";
     let (is_known, is_renewed): (bool, bool) =
-        Statement::<(Bool, Bool)>::new(SETTLE).get_result(connection).await?;
+        done(Statement::<(Bool, Bool)>::new(SETTLE).load(connection).await?)?;
     if !is_known {
         tracing::debug!("the server does not tell its identity: another server is not known by it");
     }

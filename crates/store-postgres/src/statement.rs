@@ -34,6 +34,12 @@ impl<'a, R> Statement<'a, R> {
     }
 }
 
+/// The one row of a statement that changes something, which is to be `load`ed: `get_result` answers as soon as the row is
+/// there, and a statement that is its own transaction commits only after that. It may still fail, or its server end.
+pub(crate) fn done<T>(mut rows: Vec<T>) -> QueryResult<T> {
+    rows.pop().ok_or(Error::NotFound)
+}
+
 impl<R> QueryFragment<Pg> for Statement<'_, R> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let mut pieces = self.text.split('$');

@@ -6,6 +6,7 @@ mod databases;
 mod encryption;
 mod faults;
 mod nodes;
+mod publishing;
 mod trimming;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod explain;
 mod fanout;
 mod inbox;
 mod log;
+mod outbox;
 mod pids;
 
 pub use ambient::{Clock, MintIds};
@@ -15,6 +16,7 @@ pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
+pub use outbox::{Outbox, Posted};
 pub use pids::Pids;
 
 /// Why a port could not do its step, told apart by what the caller can do about it.

@@ -15,10 +15,12 @@ mod drafts;
 mod fixed;
 mod memory;
 mod memory_inbox;
+mod memory_outbox;
 mod mutant;
 
 pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;
 pub use memory_inbox::MemoryInbox;
+pub use memory_outbox::MemoryOutbox;
 pub use mutant::Mutant;

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod log;
 pub mod marks;
 pub mod order;
+pub mod outbox;
 pub mod unread;
 pub mod walk;
 
@@ -106,5 +107,18 @@ macro_rules! store_contract {
                 super::$run($crate::testing::contract::$group::$case);
             })+
         })+
+    };
+}
+
+/// As [`store_contract!`](crate::store_contract), for an [`Outbox`](crate::ports::Outbox): `$run` opens an empty one as
+/// [`Box`](crate::testing::contract::outbox::UnderTest).
+#[macro_export]
+macro_rules! outbox_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            outbox: what_was_posted_is_claimed_in_its_order, what_someone_has_in_hand_is_nobody_elses,
+                what_was_left_is_claimed_again, what_is_done_is_forgotten,
+                what_cannot_be_understood_is_laid_aside;
+        }
     };
 }

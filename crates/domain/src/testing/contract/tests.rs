@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 
 use super::Stores;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::testing::{MemoryLog, block_on};
+use crate::testing::{MemoryLog, MemoryOutbox, block_on};
 use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -24,6 +25,18 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 
 crate::store_contract!(run);
 
+fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest) -> F) {
+    let outbox = MemoryOutbox::new();
+    let (posting, asked) = (outbox.clone(), outbox.clone());
+    block_on(case(super::outbox::UnderTest {
+        outbox: Arc::new(outbox),
+        post: Arc::new(move |event| std::future::ready(posting.post(&event)).boxed()),
+        refused: Arc::new(move || std::future::ready(asked.refused()).boxed()),
+    }));
+}
+
+crate::outbox_contract!(run_outbox);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -36,6 +49,7 @@ fn no_case_is_forgotten() {
         include_str!("marks.rs"),
         include_str!("unread.rs"),
         include_str!("walk.rs"),
+        include_str!("outbox.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();

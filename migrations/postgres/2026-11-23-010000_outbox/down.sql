@@ -1,0 +1,2 @@
+DROP FUNCTION carillon.publish;
+DROP TABLE carillon.outbox, carillon.outbox_refused;

@@ -1,0 +1,246 @@
+//! The stage of a fault test: nodes over one store, a proxy before them, clients that keep a journal, a producer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_tests::checker::{Case, Lineage, LogRow, Verdict, check};
+use carillon_tests::faultproxy::FaultProxy;
+use carillon_tests::fleet::{Fleet, LightFleet, WAYS};
+use carillon_tests::journal::{Journal, Standing, now};
+use carillon_tests::producer::{self, Plan, Producer};
+use carillon_tests::store::Store;
+use carillon_tests::{Node, NodeSettings, PATIENCE, Postgres, User};
+
+use super::Scale;
+
+/// Every how many publishes go to everyone.
+const SHARED_EVERY: u64 = 50;
+
+/// Which store is under test.
+#[derive(Debug)]
+pub(super) enum On {
+    /// A file in the node's directory.
+    Sqlite,
+    /// A database of its own in the run's server.
+    Postgres(Postgres),
+    /// The database at this URL.
+    Url(String),
+}
+
+impl On {
+    pub(super) async fn postgres() -> Self {
+        Self::Postgres(Postgres::create().await)
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite => "sqlite://carillon.db".to_owned(),
+            Self::Postgres(database) => database.url(),
+            Self::Url(url) => url.clone(),
+        }
+    }
+}
+
+/// What a stage is made of.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) on: On,
+    pub(super) nodes: usize,
+    pub(super) settings: NodeSettings,
+    /// Clients go through the proxy, which leads to the first node.
+    pub(super) through_proxy: bool,
+    /// How official clients travel, in turn.
+    pub(super) ways: &'static [&'static [&'static str]],
+    pub(super) scale: Scale,
+}
+
+impl Setup {
+    pub(super) fn new(on: On, scale: Scale) -> Self {
+        let settings = NodeSettings::default().set("DATABASE_URL", on.url());
+        Self { on, nodes: 1, settings, through_proxy: false, ways: &WAYS, scale }
+    }
+
+    pub(super) fn nodes(self, nodes: usize) -> Self {
+        Self { nodes, ..self }
+    }
+
+    pub(super) fn through_proxy(self) -> Self {
+        Self { through_proxy: true, ..self }
+    }
+
+    pub(super) fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings = self.settings.set(name, value);
+        self
+    }
+}
+
+pub(super) struct Stage {
+    pub(super) nodes: Vec<Node>,
+    pub(super) proxy: FaultProxy,
+    pub(super) journal: Arc<Journal>,
+    pub(super) officials: Fleet,
+    pub(super) lights: LightFleet,
+    pub(super) clients: Vec<Lineage>,
+    users: Vec<User>,
+    plan: Plan,
+    producer: Option<Producer>,
+    /// Rows that the log had and has no more.
+    pub(super) gone: Vec<LogRow>,
+    setup: Setup,
+}
+
+impl Stage {
+    /// Everything runs, and every client has been told of its inbox.
+    pub(super) async fn open(setup: Setup) -> Self {
+        let mut nodes = Vec::new();
+        for number in 0..setup.nodes {
+            nodes.push(Node::start(setup.settings.clone().set("NODE_ID", format!("n{number}"))).await);
+        }
+        let proxy = FaultProxy::start(nodes[0].address()).await;
+        let journal = Arc::new(Journal::default());
+        let urls: Vec<String> = nodes.iter().map(|node| node.url().to_owned()).collect();
+        // Whoever comes later must not be shown it.
+        producer::publish(&journal, &urls, "all", "before").await;
+        let (officials, lights) = (Fleet::start(&journal), LightFleet::default());
+        let mut stage = Self {
+            nodes,
+            proxy,
+            journal,
+            officials,
+            lights,
+            clients: Vec::new(),
+            users: Vec::new(),
+            plan: Plan::default(),
+            producer: None,
+            gone: Vec::new(),
+            setup,
+        };
+        let mut rooms = Vec::new();
+        for number in 0..stage.setup.scale.clients {
+            let user = User::new(format!("u{number}"), "PATIENT");
+            stage.joins(&user, stage.setup.ways[number % stage.setup.ways.len()]).await;
+            rooms.push(user.room());
+        }
+        for number in 0..stage.setup.scale.lights {
+            let user = User::new(format!("l{number}"), "PATIENT");
+            stage.joins_lightly(&user);
+            rooms.push(user.room());
+        }
+        stage.all(PATIENCE, |client| client.online).await;
+        let shared: Vec<String> = vec!["all".into(), "role:patient".into()];
+        let rooms = if rooms.is_empty() { shared.clone() } else { rooms };
+        let rate = stage.setup.scale.rate;
+        stage.plan = Plan { first: 0, rate, urls, rooms, shared_every: SHARED_EVERY, shared };
+        stage.publish();
+        stage
+    }
+
+    /// Begins to publish, or goes on with it.
+    pub(super) fn publish(&mut self) {
+        self.producer = Some(Producer::start(&self.journal, self.plan.clone()));
+    }
+
+    /// Publishes no more; all that was published is acknowledged.
+    pub(super) async fn pause(&mut self) {
+        self.plan.first = self.producer.take().unwrap().finish().await;
+    }
+
+    /// What the store has now, seen from here.
+    pub(super) async fn store(&self) -> Store {
+        Store::open(&self.nodes[0].database_url()).await.unwrap()
+    }
+
+    /// Another official client: its number.
+    pub(super) async fn joins(&mut self, user: &User, transports: &[&str]) -> u64 {
+        let client = self.officials.open(&self.url(), user, transports).await;
+        self.clients.push(Lineage { client, ..Lineage::default() });
+        self.users.push(user.clone());
+        client
+    }
+
+    /// Another light client: its number.
+    pub(super) fn joins_lightly(&mut self, user: &User) -> u64 {
+        let url = self.url();
+        let (client, _) = self.lights.open(&self.journal, url.trim_start_matches("http://"), user);
+        self.clients.push(Lineage { client, ..Lineage::default() });
+        self.users.push(user.clone());
+        client
+    }
+
+    /// Where the next client goes: each node in turn, or the proxy.
+    fn url(&self) -> String {
+        let node = self.clients.len() % self.nodes.len();
+        if self.setup.through_proxy { self.proxy.url() } else { self.nodes[node].url().to_owned() }
+    }
+
+    /// Waits until all clients stand so.
+    ///
+    /// # Panics
+    /// When some do not after so many seconds.
+    #[track_caller]
+    pub(super) fn all(
+        &self,
+        within: Duration,
+        stand: impl Fn(&Standing) -> bool,
+    ) -> impl Future<Output = ()> {
+        let at = std::panic::Location::caller();
+        let everyone: Vec<u64> = self.clients.iter().map(|client| client.client).collect();
+        async move {
+            let left = self.journal.until(everyone, within, stand).await;
+            let tails: Vec<_> =
+                left.iter().take(3).map(|client| (client, self.journal.tail(*client))).collect();
+            assert!(
+                left.is_empty(),
+                "{at}: {} clients do not come so far: {} now, {tails:#?}",
+                left.len(),
+                now()
+            );
+        }
+    }
+
+    /// The database of its own in the run's server.
+    pub(super) fn database(&self) -> &Postgres {
+        match &self.setup.on {
+            On::Postgres(database) => database,
+            other => panic!("{other:?} is no such database"),
+        }
+    }
+
+    /// Publishes for so long.
+    pub(super) async fn publishes_for(&self, millis: u64) {
+        let producer = self.producer.as_ref().unwrap();
+        producer.begins(self.setup.scale.publishes_in(millis)).await;
+    }
+
+    /// Everything is published, acknowledged and delivered, or will never be. `fault` is when it began and was over.
+    pub(super) async fn finish(mut self, name: &str, fault: (u64, u64), links_may_break: bool) -> Verdict {
+        self.pause().await;
+        let urls: Vec<String> = self.nodes.iter().map(|node| node.url().to_owned()).collect();
+        let fence = producer::publish(&self.journal, &urls, "all", "fence").await;
+        let everyone = self.clients.iter().map(|client| client.client);
+        // Whoever has not heard it is found out by the checker.
+        drop(self.journal.until(everyone, PATIENCE, |standing| standing.last == fence).await);
+        let store = self.store().await;
+        let mut log = self.gone;
+        log.extend(store.rows().await.unwrap());
+        for (client, user) in self.clients.iter_mut().zip(&self.users) {
+            client.rooms = store.entitled(user).await.unwrap();
+            assert!(client.rooms.iter().all(|(room, since)| room.contains(&user.id) || since.get() > 0));
+        }
+        let entries = self.journal.entries();
+        if let Some(path) = std::env::var_os("CHAOS_JOURNAL") {
+            let lines: Vec<String> = entries.iter().map(|entry| format!("{entry:?}\n")).collect();
+            std::fs::write(path, lines.concat()).unwrap();
+        }
+        let verdict = check(&Case { log, clients: self.clients, entries, fault, links_may_break });
+        println!("{name}: {}", verdict.figures);
+        verdict
+    }
+}
+
+/// A fault that lasts from the first to the second moment.
+pub(super) async fn during(fault: impl Future<Output = ()>) -> (u64, u64) {
+    let from = now();
+    fault.await;
+    (from, now())
+}

@@ -1,0 +1,65 @@
+//! What a run comes to, in one line.
+
+use std::fmt;
+
+/// The figures of one run. Times are milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Publishes that were acknowledged.
+    pub acknowledged: u64,
+    /// Notifications received, each counted once per client.
+    pub delivered: u64,
+    /// Notifications that a client should have received and did not.
+    pub lost: u64,
+    /// Notifications that a client received again.
+    pub duplicates: u64,
+    /// Notifications that a client received after a later one.
+    pub out_of_order: u64,
+    /// How often a client came back.
+    pub returned: u64,
+    /// How often it was recovered then.
+    pub recovered: u64,
+    /// From the end of the fault (or of the connection, if that was later) to `inbox:state`, of each return; sorted.
+    pub back_after: Vec<u64>,
+    /// The latest delivery after the fault: from its end, or from the publish if that was later.
+    pub latest: u64,
+    /// The slowest answer to a publish.
+    pub slowest_answer: u64,
+}
+
+impl Figures {
+    pub(super) fn sort(&mut self) {
+        self.back_after.sort_unstable();
+    }
+
+    /// The time within which this share (in hundredths) of the returns was done.
+    #[must_use]
+    pub fn back(&self, percent: usize) -> u64 {
+        let last = self.back_after.len().saturating_sub(1);
+        self.back_after.get((last * percent).div_ceil(100)).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            acknowledged,
+            delivered,
+            lost,
+            duplicates,
+            out_of_order,
+            returned,
+            recovered,
+            latest,
+            slowest_answer,
+            ..
+        } = self;
+        write!(
+            f,
+            "acknowledged {acknowledged}, delivered {delivered}, lost {lost}, duplicates {duplicates}, "
+        )?;
+        write!(f, "out of order {out_of_order}, recovered {recovered}/{returned}, ")?;
+        write!(f, "back p50/p99/max {}/{}/{} ms, ", self.back(50), self.back(99), self.back(100))?;
+        write!(f, "delivered {latest} ms after at most, slowest answer {slowest_answer} ms")
+    }
+}

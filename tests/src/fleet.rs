@@ -1,0 +1,149 @@
+//! Many clients that keep a journal: official ones in one Node.js process, light ones in this.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::driver::Driver;
+use crate::journal::{Journal, Told};
+use crate::light::Light;
+use crate::{Dice, User};
+
+/// How an official client may travel.
+pub const WAYS: [&[&str]; 3] = [&["websocket"], &["polling"], &["polling", "websocket"]];
+
+/// Official clients. All end with the fleet.
+#[derive(Debug)]
+pub struct Fleet {
+    driver: Arc<Driver>,
+    journal: Arc<Journal>,
+}
+
+impl Fleet {
+    /// A Node.js process without clients.
+    #[must_use]
+    pub fn start(journal: &Arc<Journal>) -> Self {
+        Self { driver: Driver::start_with(Arc::clone(journal)), journal: Arc::clone(journal) }
+    }
+
+    /// Opens a client: its number in the journal.
+    pub async fn open(&self, url: &str, user: &User, transports: &[&str]) -> u64 {
+        self.open_with(url, json!({"token": user.token()}), transports).await
+    }
+
+    /// Opens a client with this CONNECT payload.
+    pub async fn open_with(&self, url: &str, auth: Value, transports: &[&str]) -> u64 {
+        let client = self.journal.client();
+        let options = json!({"auth": auth, "transports": transports});
+        let version = "socket.io-client";
+        self.driver
+            .tell(&json!({
+                "cmd": "connect", "client": client, "url": url, "options": options, "version": version, "journal": true,
+            }))
+            .await;
+        client
+    }
+
+    /// Loses the transport of a client, which comes back by itself.
+    pub async fn cut(&self, client: u64) {
+        self.driver.tell(&json!({"cmd": "cut", "client": client})).await;
+    }
+
+    /// Loses the transport of a client, which stays away.
+    pub async fn away(&self, client: u64) {
+        self.driver.tell(&json!({"cmd": "away", "client": client})).await;
+    }
+
+    /// Lets a client that was away come back.
+    pub async fn back(&self, client: u64) {
+        self.driver.tell(&json!({"cmd": "back", "client": client})).await;
+    }
+}
+
+/// Light clients, each in a task. They keep pid and offset and return as the official client does; all end with the fleet.
+#[derive(Debug, Default)]
+pub struct LightFleet {
+    tasks: JoinSet<()>,
+}
+
+impl LightFleet {
+    /// Opens a client at `127.0.0.1:PORT`: its number in the journal, and what ends it.
+    pub fn open(&mut self, journal: &Arc<Journal>, address: &str, user: &User) -> (u64, AbortHandle) {
+        let number = journal.client();
+        let life = Life {
+            journal: Arc::clone(journal),
+            number,
+            address: address.to_owned(),
+            auth: json!({"token": user.token()}),
+            dice: Dice::new(number),
+        };
+        (number, self.tasks.spawn(life.live()))
+    }
+}
+
+struct Life {
+    journal: Arc<Journal>,
+    number: u64,
+    address: String,
+    /// The next CONNECT's payload: the token, and once there were any the pid and the offset.
+    auth: Value,
+    dice: Dice,
+}
+
+impl Life {
+    async fn live(mut self) {
+        loop {
+            match self.connect().await {
+                Ok(light) => {
+                    // Its end, whatever the reason, is a disconnect.
+                    drop(self.listen(light).await);
+                    self.journal.told(self.number, Told::Disconnected);
+                }
+                Err(error) => {
+                    self.journal.told(self.number, Told::Refused { message: format!("{error:#}") });
+                }
+            }
+            // As long as the driver's official clients wait.
+            sleep(Duration::from_millis(10 + self.dice.below(90) as u64)).await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Light> {
+        // The official client's own timeout is 20 s; a test has less.
+        let connected = timeout(Duration::from_secs(2), async {
+            let mut light = Light::open(&self.address, None).await?;
+            let answer = light.join(&self.auth).await?;
+            anyhow::Ok((light, answer))
+        });
+        let (light, answer) = connected.await.context("connecting took too long")??;
+        let recovered = answer["pid"].is_string() && answer["pid"] == self.auth["pid"];
+        self.auth["pid"] = answer["pid"].clone();
+        self.journal.told(self.number, Told::Connected { recovered });
+        Ok(light)
+    }
+
+    async fn listen(&mut self, mut light: Light) -> Result<()> {
+        let silence = light.silence();
+        loop {
+            let (name, args) = timeout(silence, light.event()).await??;
+            let Some(offset) = args.last().and_then(Value::as_str) else { continue };
+            self.auth["offset"] = json!(offset);
+            let offset = offset.parse().with_context(|| format!("{name} ended in {offset:?}"))?;
+            match name.as_str() {
+                "inbox:state" => {
+                    let recovered = args[0]["recovered"] == true;
+                    self.journal.told(self.number, Told::State { recovered, offset });
+                }
+                "notification" => {
+                    let id = args[0]["id"].as_str().unwrap_or_default().to_owned();
+                    self.journal.told(self.number, Told::Received { id, offset });
+                }
+                _ => {}
+            }
+        }
+    }
+}
