@@ -24,6 +24,20 @@
 //! assert_eq!(faults.iter().map(|f| f.pointer.as_str()).collect::<Vec<_>>(), ["/data/reviewId", "/data/doctorId"]);
 //! ```
 
+/// Whether a wrong design is being tried ([`testing::Mutant`]); outside tests it never is.
+#[cfg(any(test, feature = "testing"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        crate::testing::Mutant::$mutant.is_on()
+    };
+}
+#[cfg(not(any(test, feature = "testing")))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod admission;
 mod blocking;
 mod draft;

@@ -36,19 +36,10 @@ impl Feed {
         loop {
             let followed = tokio::select! {
                 signal = signals.next() => match signal {
-                    Some(Signal::Hint(hint)) => {
-                        let step = self.follower.hint(Arc::unwrap_or_clone(hint));
-                        self.take(step).await
-                    }
-                    Some(Signal::Marked(news)) => {
-                        let room = Room::user(&news.user_id);
-                        self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
-                        Ok(())
-                    }
-                    Some(Signal::Lagged) => self.read_head().await,
+                    Some(signal) => self.hear(signal).await,
                     None => return,
                 },
-                _ = heads.tick() => self.read_head().await,
+                _ = heads.tick() => self.poll_head().await,
             };
             // Said when it changes, not each second.
             match followed {
@@ -65,6 +56,27 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// Takes word from a node, this one or another.
+    pub(crate) async fn hear(&mut self, signal: Signal) -> Result<(), PortError> {
+        match signal {
+            Signal::Hint(hint) => {
+                let step = self.follower.hint(Arc::unwrap_or_clone(hint));
+                self.take(step).await
+            }
+            Signal::Marked(news) => {
+                let room = Room::user(&news.user_id);
+                self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
+                Ok(())
+            }
+            Signal::Lagged => self.read_head().await,
+        }
+    }
+
+    /// Looks at the head, as happens each second.
+    pub(crate) async fn poll_head(&mut self) -> Result<(), PortError> {
+        if mutated!(NoHeadPoll) { Ok(()) } else { self.read_head().await }
     }
 
     async fn read_head(&mut self) -> Result<(), PortError> {

@@ -47,6 +47,8 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) who: &'a Entitled,
     pub(crate) socket_id: String,
+    /// The log's life that all this belongs to.
+    pub(crate) epoch: Epoch,
     /// Where it hears on; `None` for one that begins now.
     pub(crate) from: Option<Offset>,
     /// Whether it hears what it missed before it is announced to.
@@ -121,6 +123,12 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps fewer recent rows than usual.
+    #[cfg(test)]
+    pub(crate) fn shorten_recent(&self, most: usize) {
+        self.lock().recent.shorten(most);
+    }
+
     /// The last row that was delivered here.
     pub(crate) fn offset(&self) -> Offset {
         let state = self.lock();
@@ -130,7 +138,7 @@ impl Hub {
     /// What it takes to give `who` everything after a place.
     pub(crate) fn reach(&self, who: &Entitled, from: Offset, limit: usize, now: Timestamp) -> Reach {
         let state = self.lock();
-        if from.epoch != state.epoch {
+        if from.epoch.is_other(state.epoch) {
             return Reach::OtherEpoch;
         }
         // Another node may be ahead of this one: only the store knows.
@@ -146,17 +154,16 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, from, is_replay, bound, most } = joining;
+        let Joining { who, socket_id, epoch, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
-        let now = Offset { epoch: state.epoch, position: state.cursor };
-        let start = from.unwrap_or(now);
-        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
-        if start.epoch != state.epoch {
+        if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
         }
         if self.blocks.has(&who.user_id) {
             return Err(Barred::Blocked);
         }
+        let start = from.unwrap_or(Offset { epoch, position: state.cursor });
+        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
         state.supersede(who, &socket_id);
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
@@ -243,7 +250,7 @@ impl Hub {
         let mut state = self.lock();
         state.epoch = epoch;
         state.cursor = cursor;
-        state.recent = Recent::new(cursor);
+        state.recent.restart(cursor);
         self.reached.clear();
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
@@ -270,6 +277,9 @@ impl Hub {
             Stage::Behind => Stage::Live,
             Stage::Announce | Stage::Live | Stage::Over(_) => return CaughtUp::Done,
         };
+        if mutated!(RegisterAfterRead) && next == Stage::Live {
+            inner.sent = inner.sent.max(state.cursor);
+        }
         let end = inner.last.map_or(state.cursor, |last| last.min(state.cursor));
         // Its client may have heard more from a node that is ahead of this one.
         if inner.sent >= end {

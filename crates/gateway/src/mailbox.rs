@@ -84,11 +84,15 @@ impl Mailbox {
     /// queued.
     pub(crate) fn offer(&self, position: Position, frame: &Frame) -> bool {
         let mut inner = self.lock();
-        if inner.stage != Stage::Live || position <= inner.sent || inner.last.is_some() {
+        let is_deaf = inner.stage != Stage::Live && !mutated!(LiveDuringCatchUp);
+        let is_repeated = position <= inner.sent && !mutated!(NoSentGuard);
+        if is_deaf || is_repeated || inner.last.is_some() {
             return false;
         }
         if !self.fits(&inner, frame.len()) {
-            inner.stage = Stage::Behind;
+            if !mutated!(DropOnOverflow) {
+                inner.stage = Stage::Behind;
+            }
             counter!("carillon_mailboxes_filled_total").increment(1);
             return false;
         }

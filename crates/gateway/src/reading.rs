@@ -69,8 +69,9 @@ impl Reading {
         let Place { id, mailbox, start } = gateway.hub.join(Joining {
             who: &arrival.who,
             socket_id: socket_id.to_owned(),
+            epoch: arrival.epoch,
             from: arrival.from,
-            is_replay: arrival.is_replay,
+            is_replay: arrival.is_whole,
             bound: settings.mailbox_bytes,
             most: settings.max_connections_per_user,
         })?;
@@ -170,7 +171,8 @@ impl Reading {
                 }
             }
             Step::Read(Ok(page), after) => {
-                if page.head.trimmed > after || page.head.epoch != self.start.epoch {
+                let is_cut = page.head.trimmed > after && !mutated!(SilentTrim);
+                if is_cut || page.head.epoch.is_other(self.start.epoch) {
                     return Err(End::Trimmed);
                 }
                 let epoch = page.head.epoch;

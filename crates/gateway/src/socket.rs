@@ -112,7 +112,9 @@ impl Peer for Socket {
             return Step(Waited::Done(asking.done().await));
         };
         let is_announced = reading.is_announced();
+        // In this order, so that the same happenings always lead to the same: the simulation rests on it.
         tokio::select! {
+            biased;
             done = asking.done() => Step(Waited::Done(done)),
             step = reading.next() => Step(Waited::Read(step)),
             () = term.passed(gateway.wall_clock.as_ref(), is_announced) => Step(Waited::Time),
@@ -300,11 +302,13 @@ fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
 /// Closes a connection that cannot go on reading the log.
 fn close(machine: &mut Connection, end: &End, now: Duration) {
     match end {
-        End::Trimmed | End::Over(Over::Replaced) => {
+        // One that was superseded may come back too: what took its session can be an older connection of the same
+        // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
+        End::Trimmed | End::Over(Over::Replaced | Over::Superseded) => {
             machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
-        // Told to come back, two would take a session from each other for ever, and one who is blocked is refused.
-        End::Over(Over::Superseded | Over::Blocked) => machine.disconnect_all(now),
+        // Told to come back, one who is blocked would be refused.
+        End::Over(Over::Blocked) => machine.disconnect_all(now),
         End::Unavailable(fault) => unavailable(machine, fault, now),
     }
 }

@@ -60,6 +60,19 @@ impl MemoryLog {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// A copy of all there is, which shares nothing with this log: a backup.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(lock(&self.state).clone())) }
+    }
+
+    /// Becomes what `backup` is, in another life: what came after it never was.
+    pub fn restore(&self, backup: &Self, epoch: Epoch) {
+        let mut restored = lock(&backup.state).clone();
+        restored.head.epoch = epoch;
+        *lock(&self.state) = restored;
+    }
+
     /// The inboxes over this log.
     #[must_use]
     pub fn inbox(&self) -> MemoryInbox {

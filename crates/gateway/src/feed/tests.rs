@@ -27,6 +27,7 @@ impl Node {
         let joining = Joining {
             who: &who,
             socket_id: "socket".into(),
+            epoch: head.epoch,
             from: None,
             is_replay: false,
             bound: 1 << 20,
@@ -123,7 +124,14 @@ async fn another_log_has_another_block_list() {
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
-    let joining =
-        |who| Joining { who, socket_id: "s".into(), from: None, is_replay: false, bound: 1, most: 9 };
+    let joining = |who| Joining {
+        who,
+        socket_id: "s".into(),
+        epoch: carillon_domain::Epoch::new(9),
+        from: None,
+        is_replay: false,
+        bound: 1,
+        most: 9,
+    };
     assert_eq!(hub.join(joining(&who)).map(|place| place.id), Err(crate::hub::Barred::Blocked));
 }

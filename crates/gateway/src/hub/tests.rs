@@ -81,7 +81,7 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
     let (is_replay, from) = (from.is_some(), from.map(offset));
-    Joining { who, socket_id: socket_id.into(), from, is_replay, bound: BOUND, most: 2 }
+    Joining { who, socket_id: socket_id.into(), epoch: EPOCH, from, is_replay, bound: BOUND, most: 2 }
 }
 
 fn offset(n: u64) -> Offset {
@@ -285,7 +285,7 @@ fn a_replaced_log_ends_every_connection() {
     hub.post(&own(&who), &Frame::event("/", "word", &()).unwrap(), None);
     assert!(mailbox.take().is_none());
     assert_eq!(hub.offset().epoch, Epoch::new(8));
-    // One that was on its way in with an offset of the old log must look again.
+    // One that was on its way in with what the old log said of it must look again.
     assert_eq!(hub.join(joining(&who, "socket", Some(40))).map(|place| place.id), Err(Barred::Replaced));
 }
 
