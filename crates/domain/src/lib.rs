@@ -25,6 +25,7 @@
 //! ```
 
 mod admission;
+mod blocking;
 mod draft;
 mod drain;
 mod event;
@@ -46,6 +47,7 @@ pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal, bearer};
+pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use drain::{Drain, Drained};
 pub use event::{

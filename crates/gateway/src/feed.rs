@@ -10,9 +10,12 @@ use tokio::time::MissedTickBehavior;
 
 use crate::frames;
 use crate::hub::Hub;
+use crate::mailbox::{Mailbox, Over};
 
 /// How often the head is read: the longest that a lost hint can delay a notification.
 const HEAD_POLL: Duration = Duration::from_secs(1);
+/// How long a connection of someone who was blocked may take to hear so. All are to be gone within a second.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Rows in one read of a hole.
 const PAGE: u32 = 1_000;
 
@@ -80,12 +83,15 @@ impl Feed {
             step = self.follower.head(head);
         }
         self.hand_on(step);
+        if !self.hub.knows_blocks() {
+            self.hub.load_blocks(self.log.blocked().await?);
+        }
         Ok(())
     }
 
     fn hand_on(&self, step: Step) {
         match step {
-            Step::Apply(rows) => self.hub.deliver(self.follower.epoch(), rows),
+            Step::Apply(rows) => end_in_time(self.hub.deliver(self.follower.epoch(), rows)),
             Step::Replaced => {
                 tracing::warn!("the log was replaced: every client is told to reload");
                 self.hub.replaced(self.follower.epoch(), self.follower.cursor());
@@ -93,6 +99,20 @@ impl Feed {
             Step::Nothing | Step::Read(_) => {}
         }
     }
+}
+
+/// Ends connections of users who were blocked, if they have not ended by themselves: one that reads slowly, or had much to
+/// catch up with, does not hear all that came before.
+fn end_in_time(ending: Vec<Arc<Mailbox>>) {
+    if ending.is_empty() {
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_WORDS).await;
+        for mailbox in ending {
+            mailbox.end(Over::Blocked);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::application::{Application, Handshake};
 use crate::feed::Feed;
 use crate::hub::Hub;
+use crate::limiter::UserLimiter;
 use crate::recent;
 use crate::server::{Server, ServerSettings};
 use crate::socket::Socket;
@@ -71,6 +72,8 @@ pub struct Gateway {
     pub(crate) explain: Arc<dyn Explain>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
+    /// What all connections of one user may do together.
+    pub(crate) user_limiter: UserLimiter,
     store_turns: Semaphore,
 }
 
@@ -85,10 +88,14 @@ impl Gateway {
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
         let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
-        let hub = Arc::new(Hub::new(head, after, rows));
+        let blocks = Arc::clone(backend.admission.blocks());
+        // After the head: what the list does not have yet, the feed will follow.
+        blocks.load(backend.log.blocked().await?);
+        let hub = Arc::new(Hub::new(head, after, rows, blocks));
         let feed =
             Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
         let (server, fanout, explain) = (settings.server.clone(), backend.fanout, backend.explain);
+        let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
             settings,
             hub,
@@ -98,6 +105,7 @@ impl Gateway {
             explain: Arc::clone(&explain),
             pids: backend.pids,
             wall_clock: backend.clock,
+            user_limiter,
             store_turns: Semaphore::new(STORE_TURNS),
         };
         let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());

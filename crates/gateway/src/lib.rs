@@ -12,6 +12,7 @@
 //! for one session by number, events under way by number; each says what happens when it is full.
 
 mod application;
+mod asking;
 mod directory;
 mod doorstep;
 mod drive;
@@ -32,6 +33,7 @@ mod recovery;
 mod server;
 mod socket;
 mod stream;
+mod term;
 mod transport;
 
 pub use application::{Application, Handshake, Peer};

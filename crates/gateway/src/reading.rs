@@ -90,6 +90,30 @@ impl Reading {
         self.mailbox.socket_id()
     }
 
+    /// Whether `inbox:state` was queued, which comes before all but what was missed.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.mailbox.is_announced()
+    }
+
+    /// Whether it is to end, or has.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.mailbox.is_ending()
+    }
+
+    /// Queues word that is not of the log.
+    pub(crate) fn post(&self, frame: &Frame) {
+        self.mailbox.post(frame);
+    }
+
+    /// Goes on in other rooms of the same user.
+    pub(crate) fn change_rooms(&mut self, who: Entitled) {
+        self.gateway.hub.change_rooms(self.id, &self.who, &who, &self.mailbox);
+        self.who = Arc::new(who);
+        // What is being read is of the old rooms; it is begun anew.
+        self.step = None;
+        self.mailbox.rouse();
+    }
+
     /// The next frame for the client.
     pub(crate) fn take(&self) -> Option<Frame> {
         self.mailbox.take()

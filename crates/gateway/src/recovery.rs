@@ -3,8 +3,9 @@
 //! [`Returning`] decides what can be told without the log; this asks the hub's recent rows and, where those do not reach
 //! back far enough, the store.
 
+use bytestring::ByteString;
 use carillon_domain::ports::PortError;
-use carillon_domain::{Entitled, Loss, Offset, Plan, Principal, Returning};
+use carillon_domain::{Entitled, Loss, Offset, Plan, Principal, Refusal, Returning};
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::hub::Reach;
 /// official client (connection state recovery, Socket.IO v5).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Auth {
-    pub(crate) token: Option<Value>,
+    token: Option<Value>,
     pid: Option<Value>,
     offset: Option<Value>,
     since: Option<Value>,
@@ -46,6 +47,23 @@ pub(crate) struct Session {
 }
 
 impl Auth {
+    /// A CONNECT payload: none, or an object.
+    pub(crate) fn read(payload: Option<&ByteString>) -> Result<Self, Refusal> {
+        let Some(payload) = payload else { return Ok(Self::default()) };
+        serde_json::from_str(payload)
+            .map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
+    }
+
+    /// The token it brings, or else the one that the handshake's header did.
+    pub(crate) fn token<'a>(&'a self, header: Option<&'a str>) -> Result<Option<&'a str>, Refusal> {
+        match &self.token {
+            None => Ok(header),
+            Some(Value::String(token)) if token.is_empty() => Ok(header),
+            Some(Value::String(token)) => Ok(Some(token)),
+            Some(_) => Err(Refusal::TokenInvalid { reason: "the token is not a string" }),
+        }
+    }
+
     /// What a stream's client brings: no session, at most a place.
     pub(crate) fn since(since: Option<String>) -> Self {
         Self { since: since.map(Value::String), ..Self::default() }

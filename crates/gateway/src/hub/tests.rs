@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::recent;
 
+mod blocking;
+
 const EPOCH: Epoch = Epoch::new(7);
 const BOUND: usize = 64 * 1024;
 
@@ -18,7 +20,12 @@ fn now() -> Timestamp {
 }
 
 fn hub(cursor: u64) -> Hub {
-    Hub::new(Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START }, at(cursor), Vec::new())
+    Hub::new(
+        Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START },
+        at(cursor),
+        Vec::new(),
+        Arc::default(),
+    )
 }
 
 fn row(n: u64, room: &Room) -> Arc<Row> {
@@ -249,7 +256,8 @@ fn the_hub_knows_what_it_takes_to_reach_back() {
 fn a_hub_begins_with_the_recent_past() {
     let who = patient("p", 0);
     let head = Head { epoch: EPOCH, position: at(20), trimmed: Position::START };
-    let hub = Hub::new(head, at(17), (18..=20).map(|n| row(n, &own(&who))).collect());
+    let rows = (18..=20).map(|n| row(n, &own(&who))).collect();
+    let hub = Hub::new(head, at(17), rows, Arc::default());
     let mailbox = rejoin(&hub, &who, 18);
     assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
     assert_eq!(heard(&mailbox), [19, 20]);
