@@ -110,7 +110,11 @@ fn caught(mutant: Mutant) {
     let wrong = |seed| fault(seed, &Arc::default());
     let caught: Vec<_> = Mutant::run(Some(mutant), || (0..MUTANT_SEEDS).filter_map(wrong).collect());
     println!("{mutant:?}: {} of {MUTANT_SEEDS} seeds, as in {:?}", caught.len(), caught.first());
-    assert!(!caught.is_empty(), "no seed catches {mutant:?}");
+    // A rare one is looked for in more worlds before it counts as missed.
+    let mut more = MUTANT_SEEDS..10 * MUTANT_SEEDS;
+    let is_caught =
+        !caught.is_empty() || Mutant::run(Some(mutant), || more.any(|seed| wrong(seed).is_some()));
+    assert!(is_caught, "no seed catches {mutant:?}");
 }
 
 macro_rules! mutants {
