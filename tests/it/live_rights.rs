@@ -61,8 +61,7 @@ impl Load {
         let mut kept = Vec::new();
         while !self.is_over.load(SeqCst) {
             let number = self.begun.fetch_add(1, SeqCst) + 1;
-            let users =
-                ["k", "b"].map(|kind| format!("user:{kind}{}", number as usize % KEEPERS.max(BLOCKED)));
+            let users = ["k", "b"].map(|kind| format!("user:{kind}{}", number % KEEPERS.max(BLOCKED) as u64));
             for room in ["role:admin", "role:doctor"].into_iter().chain(users.iter().map(String::as_str)) {
                 let note = carillon_tests::clinic::note(&[room], &format!("{room} {number}"));
                 let answer = self.http.post("/api/v1/notifications", &note).with_key().send().await;
@@ -184,7 +183,8 @@ async fn nothing_leaks_while_rights_change_under_load() {
         let (mut heard, refreshed) = keeper.await.unwrap();
         let mut theirs: Vec<_> =
             kept.iter().filter(|(to, _)| *to == room).map(|(_, number)| *number).collect();
-        (heard.sort_unstable(), theirs.sort_unstable());
+        heard.sort_unstable();
+        theirs.sort_unstable();
         assert!(!theirs.is_empty() && refreshed >= 2, "{refreshed} fresh tokens");
         assert_eq!(heard, theirs, "{room}: all of it, once");
     }

@@ -88,6 +88,7 @@ pub(crate) struct Settings {
 /// The one place the keys come from. Serialized, it is the setting that names it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "they are the names of the settings")]
 pub(crate) enum JwtSource {
     /// HS256, at least 32 bytes.
     #[serde(serialize_with = "redacted")]

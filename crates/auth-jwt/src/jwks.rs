@@ -173,7 +173,7 @@ impl JwksFile {
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
             }
             Err(fault) => {
-                tracing::warn!(error = %fault, "the JWKS file cannot be used; the keys it had stay")
+                tracing::warn!(error = %fault, "the JWKS file cannot be used; the keys it had stay");
             }
         }
     }

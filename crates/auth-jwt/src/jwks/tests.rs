@@ -207,7 +207,7 @@ fn a_file_that_is_none_is_refused_at_the_start() {
         with(e.clone(), "alg", "none"),
         with(e.clone(), "crv", "P-384"),
         with(e.clone(), "crv", "secp256k1"),
-        with(e.clone(), "x", "AA"),
+        with(e, "x", "AA"),
         with(d.clone(), "crv", "X25519"),
         with(public(&rsa(), Algorithm::RS256, "r"), "n", "_".repeat(171)),
         json!({"kty": "new"}),
