@@ -228,6 +228,16 @@ impl Connections for Attendance {
 }
 
 impl Visit {
+    /// Its user has a fresh token, which may tell something new of them.
+    pub(crate) fn renew(&self, principal: &Principal) {
+        if let Some(socket) = self.attendance.lock().here.get_mut(&self.key) {
+            socket.connected.role = principal.role();
+        }
+        let mut roster = self.attendance.reception.presence().roster();
+        roster.joined(Person::from(principal));
+        roster.left(&self.user_id, self.reason);
+    }
+
     /// Why it is about to end.
     pub(crate) fn end_by(&mut self, reason: &'static str) {
         self.reason = reason;

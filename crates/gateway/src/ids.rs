@@ -9,9 +9,8 @@ pub(crate) fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>())
 }
 
-/// What tells a connection of a session from any other, on whatever node: the later has the higher, and of two in the same
-/// millisecond one.
+/// What tells a connection of a session from an earlier one, on whatever node. Of two in the same millisecond neither is
+/// the earlier; the one whose client is gone ends by its heartbeat then.
 pub(crate) fn claim(now: Timestamp) -> u64 {
-    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-    millis << 16 | u64::from(rand::random::<u16>())
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }

@@ -19,9 +19,9 @@ use carillon_domain::testing::{
     CountingIds, Cuttable, FixedClock, MemoryInbox, MemoryLog, MemorySeen, instant,
 };
 use carillon_domain::{
-    Admission, AppendLimits, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery, Listing,
-    Mark, Marked, NotificationId, Page, Position, Presence, Principal, Publisher, Reader, Reception, Role,
-    Timestamp,
+    Admission, AppendLimits, Blocked, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery,
+    Listing, Mark, Marked, NotificationId, Page, Position, Presence, Principal, Publisher, Reader, Reception,
+    Role, Timestamp,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -196,6 +196,10 @@ impl Authenticate for Tokens {
         let (role, id) = (role.parse().map_err(|_| invalid)?, id.parse().map_err(|_| invalid)?);
         Ok(Principal::new(id, None, role, None, now.saturating_add(Duration::from_secs(60))))
     }
+
+    fn leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// How the stores behave.
@@ -273,6 +277,10 @@ impl Log for Moody<MemoryLog> {
 
     async fn secret(&self) -> Result<Secret, PortError> {
         self.inner.secret().await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.inner.blocked().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

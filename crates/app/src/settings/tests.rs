@@ -247,6 +247,8 @@ fn exactly_one_key_source_and_a_good_one() {
     assert!(by_environment("LOG_FORMAT", "json").unwrap().jwt().is_none());
     refused("JWT_SECRET", "hunter2", "at least 32 bytes");
     refused("JWT_PUBLIC_KEY_FILE", "no/such.pem", "cannot read no/such.pem");
+    refused("JWT_JWKS_FILE", "no/such.json", "no/such.json: cannot be read");
+    refused("JWT_JWKS_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no JWK set");
     refused("JWT_PUBLIC_KEY_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no PEM public key");
     let told = serve(&[SECRET, ("JWT_PUBLIC_KEY_FILE", "no/such.pem")]).unwrap_err();
     assert!(told.contains("set exactly one of"), "{told}");

@@ -1,5 +1,5 @@
 //! For tests, of this crate and of all that depend on it: memory adapters, a clock and ids that do as they are told,
-//! builders, and the contract suite that every adapter of a port passes.
+//! builders, the contract suite that every adapter of a port passes, and the wrong designs that the simulation must catch.
 //!
 //! ```
 //! use carillon_domain::ports::Log as _;
@@ -18,6 +18,7 @@ mod memory;
 mod memory_inbox;
 mod memory_outbox;
 mod memory_seen;
+mod mutant;
 
 pub use cuttable::Cuttable;
 pub use drafts::{Drafts, instant, principal, room};
@@ -26,3 +27,4 @@ pub use memory::MemoryLog;
 pub use memory_inbox::MemoryInbox;
 pub use memory_outbox::MemoryOutbox;
 pub use memory_seen::MemorySeen;
+pub use mutant::Mutant;

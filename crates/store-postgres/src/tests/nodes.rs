@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Inbox as _, Log, Missed, Publish, Secret, Trim};
 use carillon_domain::testing::contract::order;
 use carillon_domain::testing::{Drafts, instant, principal};
-use carillon_domain::{Entitlement, Head, Mark, Page, Position, Role, Timestamp};
+use carillon_domain::{Blocked, Entitlement, Head, Mark, Page, Position, Role, Timestamp};
 
 use super::*;
 
@@ -58,6 +58,10 @@ impl Log for Nodes {
         self.next().secret().await
     }
 
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.next().blocked().await
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.next().trim(trim).await
     }
@@ -69,9 +73,10 @@ fn on_nodes<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
             let database = Arc::clone(&database);
             async move {
                 let nodes = tokio::join!(database.open(), database.open(), database.open(), database.open());
-                let inbox = Arc::new(nodes.0.clone());
+                let one = Arc::new(nodes.0.clone());
                 let nodes = vec![nodes.0, nodes.1, nodes.2, nodes.3];
-                let opened: Opened = (Arc::new(Nodes(nodes, AtomicUsize::new(0))), inbox);
+                let opened: Opened =
+                    (Arc::new(Nodes(nodes, AtomicUsize::new(0))), Arc::clone(&one) as _, one);
                 opened
             }
         };

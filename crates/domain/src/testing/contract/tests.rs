@@ -15,7 +15,7 @@ use crate::ports::{
     Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
 };
 use crate::testing::{MemoryLog, MemoryOutbox, MemorySeen, block_on};
-use crate::{Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
+use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -163,6 +163,10 @@ impl Log for SequenceLog {
     }
 
     async fn secret(&self) -> Result<Secret, PortError> {
+        panic!("not asked for here")
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
         panic!("not asked for here")
     }
 
