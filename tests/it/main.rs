@@ -19,6 +19,7 @@ mod limits;
 mod marks;
 mod metrics;
 mod origins;
+mod outbox;
 mod parsers;
 mod postgres;
 mod readme;

@@ -14,14 +14,18 @@ use crate::settings::Settings;
 use crate::statement::{Statement, done};
 
 /// In their order: the version, and what it does.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql"))];
+const MIGRATIONS: [(&str, &str); 3] = [
+    ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
+    ("20261123010000", include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/up.sql")),
+    ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/up.sql")),
+];
 
 /// What takes each back, in the same order.
 #[cfg(test)]
-pub(crate) const DOWN: [&str; 2] = [
+pub(crate) const DOWN: [&str; 3] = [
     include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/down.sql"),
+    include_str!("../../../migrations/postgres/2026-11-23-020000_explain/down.sql"),
 ];
 
 /// Their versions, in their order.

@@ -69,9 +69,10 @@ fn on_nodes<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
             let database = Arc::clone(&database);
             async move {
                 let nodes = tokio::join!(database.open(), database.open(), database.open(), database.open());
-                let inbox = Arc::new(nodes.0.clone());
+                let one = Arc::new(nodes.0.clone());
                 let nodes = vec![nodes.0, nodes.1, nodes.2, nodes.3];
-                let opened: Opened = (Arc::new(Nodes(nodes, AtomicUsize::new(0))), inbox);
+                let opened: Opened =
+                    (Arc::new(Nodes(nodes, AtomicUsize::new(0))), Arc::clone(&one) as _, one);
                 opened
             }
         };

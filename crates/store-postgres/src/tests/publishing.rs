@@ -77,7 +77,7 @@ fn what_is_plainly_wrong_fails_in_the_callers_transaction() {
             assert!(said.starts_with("carillon.publish: ") && said.contains(words), "{said}");
         }
         // Every event there is, and no other, is known to the function.
-        for route in carillon_domain::ROUTES {
+        for route in &carillon_domain::ROUTES {
             post(&raw, &GOOD.replace("schedule:updated", route.event.as_str())).await.unwrap();
         }
         assert_eq!(number(&raw, WAITING).await, carillon_domain::ROUTES.len() as i64);
