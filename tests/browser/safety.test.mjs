@@ -88,7 +88,7 @@ test("the first load is under 150 KiB, asks no other origin, and obeys a policy 
   console.log(`first load: ${(bytes / 1_024).toFixed(1)} KiB`);
   const policy = (await answer.allHeaders())["content-security-policy"];
   assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/);
-  assert.doesNotMatch(policy, /unsafe|nonce|data:|\*/);
+  assert.doesNotMatch(policy, /unsafe|nonce|data:|ws:|wss:|\*/);
   const user = on.someone();
   await on.gateway.tell(user, "One", { priority: "urgent" });
   await page.getByLabel("Your token").fill(token(user));

@@ -108,6 +108,8 @@ try {
         await page.emulateMedia({ colorScheme });
         const file = join(folder, `${name}-${viewport.width}-${colorScheme}.png`);
         await page.screenshot({ path: file, fullPage: name === "demo" });
+        // The picture of the README.
+        if (name === "demo") await page.locator("[data-panes]").screenshot({ path: file.replace("demo", "panes") });
         for (const fault of await axe(page)) console.log(`${file}: ${fault}`);
       }
       await context.close();

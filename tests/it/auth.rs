@@ -2,6 +2,8 @@
 
 use carillon_tests::users::{ann, eve, sign};
 use carillon_tests::{Client, Clinic, Connect, NodeSettings};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 const MISSING: (&str, &str) = ("Authentication token missing", "token_missing");
@@ -141,4 +143,38 @@ async fn publishing_needs_a_key_or_an_admin() {
     assert_eq!(answer.status, 201, "{}", answer.text);
     // The key is a publisher's, not a reader's.
     clinic.http.get("/api/v1/notifications").with_key().send().await.expect_problem(401, "token_invalid", "");
+}
+
+#[tokio::test]
+async fn keys_of_a_jwks_file_rotate_while_the_gateway_runs() {
+    let pem = |name: &str| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/auth-jwt/test-keys/");
+        std::fs::read(format!("{path}{name}.pem")).unwrap()
+    };
+    let keys = [
+        (EncodingKey::from_ec_pem(&pem("ec")).unwrap(), Algorithm::ES256, "old"),
+        (EncodingKey::from_ed_pem(&pem("ed")).unwrap(), Algorithm::EdDSA, "new"),
+    ];
+    let public: Vec<Value> = (keys.iter())
+        .map(|(key, algorithm, kid)| {
+            let mut jwk = serde_json::to_value(Jwk::from_encoding_key(key, *algorithm).unwrap()).unwrap();
+            jwk["kid"] = json!(kid);
+            jwk
+        })
+        .collect();
+    let [old, new] = keys.map(|(key, algorithm, kid)| {
+        let header = Header { kid: Some(kid.into()), ..Header::new(algorithm) };
+        let claims = json!({"userId": "ann", "role": "PATIENT", "exp": 4_102_444_800_u64});
+        Connect::by(&ann()).auth(json!({"token": jsonwebtoken::encode(&header, &claims, &key).unwrap()}))
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jwks.json");
+    std::fs::write(&path, json!({"keys": public[..1]}).to_string()).unwrap();
+    let settings = NodeSettings::default().unset("JWT_SECRET").set("JWT_JWKS_FILE", path.display());
+    let clinic = Clinic::open_with(settings).await;
+    is_accepted(&clinic, old.clone()).await;
+    std::fs::write(&path, json!({"keys": public}).to_string()).unwrap();
+    is_accepted(&clinic, new).await;
+    is_accepted(&clinic, old).await;
+    is_refused(&clinic, Connect::by(&ann()), INVALID).await;
 }

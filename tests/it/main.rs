@@ -5,6 +5,7 @@
 
 mod arrows;
 mod auth;
+mod blocking;
 mod browser;
 mod clients;
 mod conformance;
@@ -16,6 +17,7 @@ mod history;
 mod idempotency;
 mod inbox;
 mod limits;
+mod live_rights;
 mod marks;
 mod metrics;
 mod origins;
@@ -26,8 +28,10 @@ mod readme;
 mod recovery;
 mod refusals;
 mod resuming;
+mod rooms;
 mod routing;
 mod slow_reader;
 mod stream;
+mod tokens;
 mod transports;
 mod wire;

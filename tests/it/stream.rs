@@ -267,8 +267,10 @@ impl EventSource {
 
     /// What befalls it next.
     async fn next(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.reports.next_line()).await.expect("nothing befell it");
-        serde_json::from_str(&line.unwrap().expect("Node.js ended")).unwrap()
+        let Ok(Ok(Some(line))) = timeout(PATIENCE, self.reports.next_line()).await else {
+            panic!("nothing befell it, or Node.js ended")
+        };
+        serde_json::from_str(&line).unwrap()
     }
 
     /// That the next event is `name`, whatever becomes of its connection before.

@@ -1,7 +1,8 @@
 // Drives official Socket.IO clients for the tests: one JSON command a line on stdin, one JSON report a line on stdout.
 //
 //   {cmd: "connect", client, url, options, version}   open a client (a number that the test chose) of the official
-//                                                     package that package.json lists as `version`
+//                                                     package that package.json lists as `version`; `options.tokens`
+//                                                     are given by an `auth` function, one after the other
 //   {cmd: "emit", client, args: [event, …], ack?}     emit; with `ack` (a number) ask for an acknowledgement
 //   {cmd: "disconnect", client}                       leave for good
 //   {cmd: "cut", client}                              lose the transport, as a network would; the client comes back by itself
@@ -48,8 +49,9 @@ function keepJournal(client, socket) {
 }
 
 const commands = {
-  async connect({ client, url, options, version, journal }) {
+  async connect({ client, url, options: { tokens, ...options }, version, journal }) {
     const { io } = await import(version);
+    if (tokens) options.auth = (give) => give({ token: tokens.length > 1 ? tokens.shift() : tokens[0] });
     // A manager of its own for each client, as each browser tab has; short delays so that a test need not wait.
     const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     sockets.set(client, socket);

@@ -42,6 +42,13 @@ impl Connect {
         self.option("auth", payload)
     }
 
+    /// With a function for its payload, as a page has that fetches its tokens: it gives the first at the first CONNECT, and
+    /// so on to the last.
+    #[must_use]
+    pub fn tokens(self, tokens: &[String]) -> Self {
+        self.option("tokens", json!(tokens))
+    }
+
     /// With an `Authorization` header and no payload. Browsers can send it with polling alone, Node with both.
     #[must_use]
     pub fn authorization(self, header: &str) -> Self {

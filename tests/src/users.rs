@@ -38,6 +38,12 @@ impl User {
         sign(&self.claims(3600), secret)
     }
 
+    /// A token that is good for so many seconds, the one under way included.
+    #[must_use]
+    pub fn token_for(&self, seconds: i64) -> String {
+        sign(&self.claims(seconds), JWT_SECRET)
+    }
+
     /// A token that ended an hour ago.
     #[must_use]
     pub fn expired_token(&self) -> String {

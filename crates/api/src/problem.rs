@@ -42,6 +42,7 @@ impl Code {
         use StatusCode as S;
         match self {
             Self::BadJson => (S::BAD_REQUEST, "bad_json", "The body is not JSON"),
+            Self::Token(refusal @ Refusal::UserBlocked) => (S::FORBIDDEN, refusal.code(), "Not permitted"),
             Self::Token(refusal) => (S::UNAUTHORIZED, refusal.code(), "Not authenticated"),
             Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not permitted"),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
@@ -206,6 +207,7 @@ impl From<Refusal> for Problem {
         let challenge = match refusal {
             Refusal::TokenMissing => "Bearer",
             Refusal::TokenInvalid { .. } | Refusal::TokenExpired => "Bearer error=\"invalid_token\"",
+            Refusal::UserBlocked => return Self::new(Code::Token(refusal), format!("{refusal}.")),
         };
         Self::new(Code::Token(refusal), format!("{refusal}."))
             .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))

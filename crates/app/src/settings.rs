@@ -88,12 +88,15 @@ pub(crate) struct Settings {
 /// The one place the keys come from. Serialized, it is the setting that names it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "they are the names of the settings")]
 pub(crate) enum JwtSource {
     /// HS256, at least 32 bytes.
     #[serde(serialize_with = "redacted")]
     JwtSecret(SecretString),
     /// A public key that has been read and understood.
     JwtPublicKeyFile(PublicKeyFile),
+    /// A key set that can be read now; it is read again when it changes.
+    JwtJwksFile(PathBuf),
 }
 
 /// A PEM file and what it held at the start.
@@ -205,18 +208,19 @@ fn not_yet(from: &mut Reader) {
         }
         (Some(_), Some(_)) => from.fault("redis_host", NO_REDIS),
     }
-    if from.text("jwt_jwks_file").is_some() {
-        from.fault("jwt_jwks_file", "this build reads no JWKS yet: use JWT_SECRET or JWT_PUBLIC_KEY_FILE");
-    }
 }
 
 fn jwt_source(from: &mut Reader, tokens: Tokens) -> Option<JwtSource> {
     let secret = from.secret("jwt_secret");
     let file = from.text("jwt_public_key_file");
-    let sources = [secret.is_some(), file.is_some(), from.text("jwt_jwks_file").is_some()];
+    let jwks = from.text("jwt_jwks_file");
+    let sources = [secret.is_some(), file.is_some(), jwks.is_some()];
     match sources.into_iter().filter(|set| *set).count() {
         0 if tokens == Tokens::Optional => return None,
-        0 => from.fault("jwt_secret", "is required (or JWT_PUBLIC_KEY_FILE): nothing else can check a token"),
+        0 => from.fault(
+            "jwt_secret",
+            "is required (or JWT_PUBLIC_KEY_FILE, or JWT_JWKS_FILE): nothing else can check a token",
+        ),
         1 => {}
         _ => from.fault("jwt_secret", "set exactly one of JWT_SECRET, JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
     }
@@ -226,7 +230,12 @@ fn jwt_source(from: &mut Reader, tokens: Tokens) -> Option<JwtSource> {
     let file = file.and_then(|path| {
         PublicKeyFile::read(path.into()).map_err(|what| from.fault("jwt_public_key_file", what)).ok()
     });
-    secret.map(JwtSource::JwtSecret).or(file.map(JwtSource::JwtPublicKeyFile))
+    let jwks = jwks.map(PathBuf::from).filter(|path| {
+        let checked = KeySource::JwksFile(path.clone()).check();
+        checked.map_err(|what| from.fault("jwt_jwks_file", format!("{}: {what}", path.display()))).is_ok()
+    });
+    let public = file.map(JwtSource::JwtPublicKeyFile).or(jwks.map(JwtSource::JwtJwksFile));
+    secret.map(JwtSource::JwtSecret).or(public)
 }
 
 fn frontend_origins(from: &mut Reader) -> Vec<String> {
@@ -272,6 +281,7 @@ impl JwtSource {
         match self {
             Self::JwtSecret(secret) => KeySource::Secret(secret.clone()),
             Self::JwtPublicKeyFile(file) => KeySource::PublicKeyPem(file.pem.clone()),
+            Self::JwtJwksFile(path) => KeySource::JwksFile(path.clone()),
         }
     }
 }

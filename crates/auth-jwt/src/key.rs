@@ -1,9 +1,14 @@
 //! Where the key comes from, and which algorithms it allows.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use carillon_domain::Timestamp;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::jwks::JwksFile;
 
 /// The shortest HS256 secret: as long as the hash (RFC 7518 §3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -14,7 +19,7 @@ const MIN_RSA_DER_BYTES: usize = 256;
 /// How tokens are checked.
 #[derive(Debug, Clone)]
 pub struct JwtConfig {
-    /// The one key.
+    /// The key, or the keys of one kind.
     pub source: KeySource,
     /// If set, `iss` must be this.
     pub issuer: Option<String>,
@@ -24,13 +29,16 @@ pub struct JwtConfig {
     pub leeway: Duration,
 }
 
-/// A key, and with it one family of algorithms.
+/// Where keys come from: a shared secret, or public keys; never both.
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// HS256 by a shared secret of at least [`MIN_SECRET_BYTES`].
     Secret(SecretString),
     /// The PEM of an RSA (RS256 to PS512), EC P-256 (ES256), EC P-384 (ES384) or Ed25519 (EdDSA) public key.
     PublicKeyPem(String),
+    /// A file with a JWK Set (RFC 7517 §5) of such public keys, each with the `kid` by which tokens name it. It is read
+    /// again when it changes: rotation needs no restart.
+    JwksFile(PathBuf),
 }
 
 /// Why a key cannot be used. `Display` fits behind the name of a setting.
@@ -46,6 +54,58 @@ pub enum KeyError {
     /// A public key of a kind or size that is not taken.
     #[error("the key must be RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519")]
     Unsupported,
+    /// The file is not there, or not for us.
+    #[error("cannot be read")]
+    Unreadable,
+    /// No JSON of the form `{"keys": […]}`, too large, or without a key that is taken.
+    #[error(
+        "holds no JWK set with a public key of a kind that is taken: RSA of 2048 bits or more, EC P-256 or P-384, Ed25519"
+    )]
+    NoKeySet,
+    /// A shared secret beside public keys lets whoever reads the file sign.
+    #[error("holds a shared secret (kty oct): public keys alone belong there")]
+    SharedSecret,
+    /// The issuer's secret is not ours to know.
+    #[error("holds a private key: public keys alone belong there")]
+    PrivateKey,
+    /// It would be left to chance which of the two counts.
+    #[error("holds two keys of the same kid")]
+    SameKeyId,
+}
+
+/// A key and what it allows. A token's own `alg` is only ever compared with that.
+pub(crate) struct Key {
+    pub(crate) decoding: DecodingKey,
+    pub(crate) validation: Validation,
+}
+
+impl Key {
+    pub(crate) fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
+        let mut validation = Validation::new(algorithms.first().copied().unwrap_or(Algorithm::HS256));
+        validation.algorithms = algorithms;
+        // The library would ask the wall clock; every claim is checked in `claims` instead, with the caller's `now`.
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Self { decoding, validation }
+    }
+}
+
+/// The keys of a source.
+pub(crate) enum Keys {
+    One(Arc<Key>),
+    File(JwksFile),
+}
+
+impl Keys {
+    /// The key that a token with this `kid` is checked by. A single key is every token's, whatever they call it.
+    pub(crate) fn find(&self, kid: Option<&str>, now: Timestamp) -> Option<Arc<Key>> {
+        match self {
+            Self::One(key) => Some(Arc::clone(key)),
+            Self::File(file) => file.find(kid, now),
+        }
+    }
 }
 
 impl KeySource {
@@ -54,20 +114,21 @@ impl KeySource {
     /// # Errors
     /// Why not.
     pub fn check(&self) -> Result<(), KeyError> {
-        self.decode().map(drop)
+        self.open().map(drop)
     }
 
-    /// The key and the algorithms it allows. A token's own `alg` is only ever compared with these.
-    pub(crate) fn decode(&self) -> Result<(DecodingKey, Vec<Algorithm>), KeyError> {
-        match self {
+    pub(crate) fn open(&self) -> Result<Keys, KeyError> {
+        let (key, algorithms) = match self {
             Self::Secret(secret) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
-                Err(KeyError::ShortSecret)
+                return Err(KeyError::ShortSecret);
             }
             Self::Secret(secret) => {
-                Ok((DecodingKey::from_secret(secret.expose_secret().as_bytes()), vec![Algorithm::HS256]))
+                (DecodingKey::from_secret(secret.expose_secret().as_bytes()), vec![Algorithm::HS256])
             }
-            Self::PublicKeyPem(pem) => public_key(pem),
-        }
+            Self::PublicKeyPem(pem) => public_key(pem)?,
+            Self::JwksFile(path) => return JwksFile::open(path).map(Keys::File),
+        };
+        Ok(Keys::One(Arc::new(Key::new(key, algorithms))))
     }
 }
 

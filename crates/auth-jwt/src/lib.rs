@@ -1,11 +1,12 @@
 //! Who a token speaks for: JSON Web Tokens (RFC 7519) in, [`Principal`](carillon_domain::Principal)s out.
 //!
-//! [`Verifier`] checks a token against one key, which alone decides the algorithms that count, and reads the claims;
+//! [`Verifier`] checks a token against its key, which alone decides the algorithms that count, and reads the claims;
 //! [`Signer`] makes HS256 tokens for the `token` command, the demo and the tests. Neither reads a clock: `now` is an
 //! argument. A client learns only whether a token is expired or invalid; the reason is for the log and repeats nothing of
 //! the token.
 
 mod claims;
+mod jwks;
 mod key;
 mod pid;
 mod signer;

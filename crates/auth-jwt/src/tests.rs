@@ -15,11 +15,11 @@ const SECRET: &str = "a secret of the tests, 32 bytes and more";
 const NOW: i64 = 1_800_000_000;
 const LEEWAY: i64 = 5;
 
-const RSA: &str = include_str!("../test-keys/rsa.pem");
+pub(crate) const RSA: &str = include_str!("../test-keys/rsa.pem");
 const RSA_PUBLIC: &str = include_str!("../test-keys/rsa.pub.pem");
-const EC: &str = include_str!("../test-keys/ec.pem");
+pub(crate) const EC: &str = include_str!("../test-keys/ec.pem");
 const EC_PUBLIC: &str = include_str!("../test-keys/ec.pub.pem");
-const ED: &str = include_str!("../test-keys/ed.pem");
+pub(crate) const ED: &str = include_str!("../test-keys/ed.pem");
 const ED_PUBLIC: &str = include_str!("../test-keys/ed.pub.pem");
 
 fn at(seconds: i64) -> Timestamp {

@@ -1,40 +1,37 @@
 //! Checks a token: length, algorithm, signature, origin, times, claims, in this order.
 
 use std::fmt;
+use std::time::Duration;
 
 use carillon_domain::ports::{AuthError, Authenticate};
 use carillon_domain::{Principal, Timestamp};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use crate::claims::{Claims, invalid};
+use crate::key::Keys;
 use crate::{JwtConfig, KeyError};
 
 /// Longer tokens are refused unread: a client that has not shown who it is may not have us hash megabytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Checks tokens against one key.
+/// Checks tokens against the keys of one source.
 pub struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
+    keys: Keys,
     config: JwtConfig,
 }
 
 impl Verifier {
-    /// A verifier with this key and these demands.
+    /// A verifier with these keys and these demands.
     ///
     /// # Errors
-    /// The key cannot be used.
+    /// The keys cannot be used.
     pub fn new(config: JwtConfig) -> Result<Self, KeyError> {
-        let (key, algorithms) = config.source.decode()?;
-        let mut validation = Validation::new(algorithms.first().copied().unwrap_or(Algorithm::HS256));
-        validation.algorithms = algorithms;
-        // The library would ask the wall clock; every claim is checked in `claims` instead, with the caller's `now`.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        Ok(Self { key, validation, config })
+        Ok(Self { keys: config.source.open()?, config })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 }
 
@@ -49,7 +46,8 @@ impl Authenticate for Verifier {
         if header.crit.is_some() {
             return Err(invalid("the header has crit"));
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+        let key = self.keys.find(header.kid.as_deref(), now).ok_or(invalid("no key of this kid"))?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &key.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::Json(_) => invalid("a claim has a wrong type"),
                 kind => refusal(kind),
@@ -58,6 +56,10 @@ impl Authenticate for Verifier {
         claims.check_origin(self.config.issuer.as_deref(), self.config.audience.as_deref())?;
         let ends = claims.check_times(now, self.config.leeway)?;
         claims.into_principal(ends)
+    }
+
+    fn leeway(&self) -> Duration {
+        self.config.leeway
     }
 }
 
@@ -74,6 +76,6 @@ fn refusal(kind: &ErrorKind) -> AuthError {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("algorithms", &self.validation.algorithms).finish_non_exhaustive()
+        f.debug_struct("Verifier").finish_non_exhaustive()
     }
 }

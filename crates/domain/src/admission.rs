@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Principal;
 use crate::ports::{AuthError, Authenticate, Clock};
+use crate::{BlockList, Principal, Timestamp, UserId};
 
-/// Why someone was not let in: the codes of the contract that have to do with tokens.
+/// Why someone was not let in: the codes of the contract that have to do with who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No token at all, or an empty one.
@@ -20,6 +20,9 @@ pub enum Refusal {
     /// A token of ours that is over.
     #[error("Authentication token expired")]
     TokenExpired,
+    /// A token of ours, of a user who is blocked.
+    #[error("User is blocked")]
+    UserBlocked,
 }
 
 impl Refusal {
@@ -30,6 +33,7 @@ impl Refusal {
             Self::TokenMissing => "token_missing",
             Self::TokenInvalid { .. } => "token_invalid",
             Self::TokenExpired => "token_expired",
+            Self::UserBlocked => "user_blocked",
         }
     }
 }
@@ -39,12 +43,19 @@ impl Refusal {
 pub struct Admission {
     authenticate: Arc<dyn Authenticate>,
     clock: Arc<dyn Clock>,
+    blocks: Arc<BlockList>,
 }
 
 impl Admission {
-    /// An admission over these ports.
+    /// An admission over these ports. Nobody is blocked until its [`Admission::blocks`] are read.
     pub fn new(authenticate: Arc<dyn Authenticate>, clock: Arc<dyn Clock>) -> Self {
-        Self { authenticate, clock }
+        Self { authenticate, clock, blocks: Arc::default() }
+    }
+
+    /// Who is not admitted, whatever their token.
+    #[must_use]
+    pub fn blocks(&self) -> &Arc<BlockList> {
+        &self.blocks
     }
 
     /// The principal of a token, if it counts for anything now.
@@ -53,10 +64,31 @@ impl Admission {
     /// See [`Refusal`].
     pub fn admit(&self, token: Option<&str>) -> Result<Principal, Refusal> {
         let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::TokenMissing)?;
-        self.authenticate.authenticate(token, self.clock.now()).map_err(|fault| match fault {
+        let authenticated = self.authenticate.authenticate(token, self.clock.now());
+        let principal = authenticated.map_err(|fault| match fault {
             AuthError::Expired => Refusal::TokenExpired,
             AuthError::Invalid { reason } => Refusal::TokenInvalid { reason },
-        })
+        })?;
+        if self.blocks.has(principal.user_id()) { Err(Refusal::UserBlocked) } else { Ok(principal) }
+    }
+
+    /// The principal of a fresh token for someone who is in already.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`]; another user's token is [`Refusal::TokenInvalid`].
+    pub fn renew(&self, user_id: &UserId, token: &str) -> Result<Principal, Refusal> {
+        let principal = self.admit(Some(token))?;
+        if principal.user_id() == user_id {
+            Ok(principal)
+        } else {
+            Err(Refusal::TokenInvalid { reason: "another user's" })
+        }
+    }
+
+    /// From when on the principal's token counts for nothing: whoever came in by it has to leave.
+    #[must_use]
+    pub fn ends_at(&self, principal: &Principal) -> Timestamp {
+        principal.expires_at().saturating_add(self.authenticate.leeway())
     }
 }
 

@@ -7,6 +7,7 @@
 //!   hint, from > cursor│ a hole: read the store            │
 //!   head > cursor      │ a hole: read the store            │
 //!   page               │ apply its rows after the cursor   │──▶ cursor = through; more? read again
+//!   trimmed > cursor   │ rows were deleted unread          │──▶ cursor = the head; every client reloads
 //!   another epoch      │ the log was replaced              │──▶ cursor = its head; every client reloads
 //!                      └───────────────────────────────────┘
 //! ```
@@ -34,7 +35,8 @@ pub enum Step {
     Apply(Vec<Arc<Row>>),
     /// Read the store after this place and bring the page here.
     Read(Position),
-    /// The log is another one (a backup was restored): every client must load its inbox anew.
+    /// The log is another one (a backup was restored), or rows were deleted that were never handed on: every client
+    /// must load its inbox anew.
     Replaced,
 }
 
@@ -60,7 +62,8 @@ impl Follower {
     /// A node says that the log has grown. A hint of another epoch is no proof that ours ended (it may be late), so
     /// it only asks for a look at the store, which is.
     pub fn hint(&mut self, hint: Hint) -> Step {
-        if hint.epoch != self.epoch || hint.from > self.cursor {
+        let has_gap = hint.from > self.cursor && !mutated!(NoGapCheck);
+        if hint.epoch.is_other(self.epoch) || has_gap {
             return Step::Read(self.cursor);
         }
         self.advance(hint.rows, hint.to)
@@ -68,7 +71,7 @@ impl Follower {
 
     /// The store says how far the log has come.
     pub fn head(&mut self, head: Head) -> Step {
-        if head.epoch != self.epoch {
+        if head.epoch.is_other(self.epoch) {
             *self = Self::new(head);
             return Step::Replaced;
         }
@@ -78,7 +81,9 @@ impl Follower {
     /// The store answers a read after the cursor; a page that began elsewhere must not come here. When the page was
     /// cut by its limit, [`Follower::head`] with the page's head asks for the next one.
     pub fn page(&mut self, page: Page) -> Step {
-        if page.head.epoch != self.epoch {
+        // What lay between may have been deleted before it was read here.
+        let is_cut = page.head.trimmed > self.cursor && !mutated!(SilentTrim);
+        if page.head.epoch.is_other(self.epoch) || is_cut {
             *self = Self::new(page.head);
             return Step::Replaced;
         }

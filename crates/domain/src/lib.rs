@@ -24,7 +24,22 @@
 //! assert_eq!(faults.iter().map(|f| f.pointer.as_str()).collect::<Vec<_>>(), ["/data/reviewId", "/data/doctorId"]);
 //! ```
 
+/// Whether a wrong design is being tried ([`testing::Mutant`]); outside tests it never is.
+#[cfg(any(test, feature = "testing"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        crate::testing::Mutant::$mutant.is_on()
+    };
+}
+#[cfg(not(any(test, feature = "testing")))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod admission;
+mod blocking;
 mod draft;
 mod drain;
 mod event;
@@ -46,6 +61,7 @@ pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal, bearer};
+pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use drain::{Drain, Drained};
 pub use event::{

@@ -74,6 +74,12 @@ impl Epoch {
     pub const fn get(self) -> u64 {
         self.0
     }
+
+    /// Whether a place in this life of the log says nothing about that one.
+    #[must_use]
+    pub fn is_other(self, life: Self) -> bool {
+        self != life && !mutated!(EpochIgnored)
+    }
 }
 
 /// A client's place in the log, on the wire `"<epoch in base 36>.<position in base 36>"`: the same text for every

@@ -69,6 +69,12 @@ impl Room {
         self.as_str() == "all" || self.as_str().starts_with("role:")
     }
 
+    /// The user whose own room this is.
+    #[must_use]
+    pub fn user_id(&self) -> Option<UserId> {
+        self.as_str().strip_prefix("user:")?.parse().ok()
+    }
+
     /// The name of the contract.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,23 +1,41 @@
 //! The doorstep: sessions that have been opened and not yet let in by a token. Anyone can open those, so their number is
-//! bounded, in all and for each client's address; beyond, a handshake is answered 503 and the client comes back.
+//! bounded, in all and for each client's address, and so is how often an address may come; beyond, a handshake is answered
+//! 503 and the client comes back.
 //!
 //! The bounds are far from what clients do, who send CONNECT a round trip after the open packet: a thousand on the
-//! doorstep at 50 ms each are 20,000 arrivals a second.
+//! doorstep at 50 ms each are 20,000 arrivals a second. A hospital behind one address whose node died comes back at once.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use governor::clock::DefaultClock;
+
 use crate::application::Handshake;
+use crate::limiter::Limiters;
 
 /// Sessions of one client's address that are not let in yet.
 const OF_ONE_ADDRESS: usize = 1_000;
 /// Sessions of all that are not let in yet.
 const OF_ALL: usize = 20_000;
 
-/// Who stands on it.
-#[derive(Default)]
-pub(crate) struct Doorstep(Mutex<Crowd>);
+/// Handshakes a second from one client's address, in the long run.
+const RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
+/// As many of them at once.
+const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
+
+/// Who stands on it, and who came of late.
+pub(crate) struct Doorstep {
+    crowd: Mutex<Crowd>,
+    arrivals: Limiters<IpAddr>,
+}
+
+impl Default for Doorstep {
+    fn default() -> Self {
+        Self { crowd: Mutex::default(), arrivals: Limiters::new(RATE, BURST, DefaultClock::default()) }
+    }
+}
 
 #[derive(Default)]
 struct Crowd {
@@ -33,12 +51,15 @@ pub(crate) struct Place {
 
 impl Doorstep {
     fn lock(&self) -> MutexGuard<'_, Crowd> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more of this address, if there is one. Those of whom no address is known are bounded together
     /// with all others alone.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        if address.is_some_and(|address| self.arrivals.check(&address).is_err()) {
+            return None;
+        }
         let mut crowd = self.lock();
         let of_address = address.and_then(|address| crowd.by_address.get(&address)).copied().unwrap_or(0);
         if crowd.total >= OF_ALL || of_address >= OF_ONE_ADDRESS {
@@ -138,5 +159,16 @@ mod tests {
         places.clear();
         let crowd = doorstep.lock();
         assert_eq!((crowd.total, crowd.by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn one_address_comes_so_often_and_no_more() {
+        let doorstep = Arc::new(Doorstep::default());
+        let [one, other] = [1, 2].map(|host| Some(IpAddr::V4(Ipv4Addr::from_bits(host))));
+        let come = |address| (0..2 * BURST.get()).filter(|_| doorstep.enter(address).is_some()).count();
+        // Each leaves at once. While they come, some more may.
+        assert!((5_000..9_000).contains(&come(one)), "the bucket has no bottom");
+        assert!(doorstep.enter(one).is_none() && doorstep.enter(other).is_some());
+        assert_eq!(come(None), 10_000, "of whom nothing is known is counted together with all others alone");
     }
 }

@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
-use carillon_domain::{Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, ReadError, Reader};
+use carillon_domain::ports::PortError;
+use carillon_domain::{
+    Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, Principal, ReadError, Reader, Timestamp,
+};
 use carillon_protocol::socket::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::gateway::Gateway;
+
+/// The event that brings a fresh token: the one that changes its socket.
+pub(crate) const REFRESH: &str = "auth:refresh";
 
 /// The one argument of an acknowledgement: `{ok:true, …}` or `{ok:false, error:{code, message}}`.
 #[derive(Serialize)]
@@ -20,7 +28,17 @@ pub(crate) struct Answer {
 enum Body {
     Listed { items: Vec<InboxItem>, page: Next, unread: u32 },
     Marked { unread: u32 },
+    Refreshed(Refreshed),
     Refused { error: Refused },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refreshed {
+    expires_at: Timestamp,
+    /// Said when the rooms are others now: what was said in the new ones earlier is in the inbox.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reload: bool,
 }
 
 #[derive(Serialize)]
@@ -46,6 +64,11 @@ impl Answer {
     fn refused(code: &'static str, message: impl Into<String>) -> Self {
         let error = Refused { code, message: message.into(), retry_after_ms: None };
         Self { ok: false, body: Body::Refused { error } }
+    }
+
+    /// A fresh token counts; `reload` if the rooms are others by it.
+    pub(crate) fn refreshed(expires_at: Timestamp, reload: bool) -> Self {
+        Self::good(Body::Refreshed(Refreshed { expires_at, reload }))
     }
 
     /// Too many events; in this many milliseconds the next one is taken.
@@ -85,6 +108,36 @@ pub(crate) async fn answer(
     outcome.map_or_else(|fault| read_error(&fault), Answer::good)
 }
 
+/// What `auth:refresh` leads to.
+pub(crate) struct Fresh {
+    pub(crate) principal: Principal,
+    /// What they are entitled to, if their rooms are others now.
+    pub(crate) who: Option<Entitled>,
+}
+
+/// `auth:refresh {token}`: a fresh token for the user that a socket has authenticated as.
+pub(crate) async fn refresh(gateway: &Gateway, who: &Entitled, args: &Args) -> Result<Fresh, Answer> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Token {
+        token: String,
+    }
+    let Ok(Token { token }) = args.get(0) else {
+        return Err(Answer::refused("bad_request", "the argument is {token}"));
+    };
+    let principal = gateway.admission.renew(&who.user_id, &token).map_err(|refusal| {
+        tracing::debug!(?refusal, "a fresh token was refused");
+        Answer::refused(refusal.code(), refusal.to_string())
+    })?;
+    let is_same = who.rooms.iter().map(|entitlement| &entitlement.room).eq(principal.rooms());
+    let who = if is_same {
+        None
+    } else {
+        Some(gateway.reader.enter(&principal).await.map_err(|fault| unavailable(&fault))?)
+    };
+    Ok(Fresh { principal, who })
+}
+
 /// A listing may be asked for without an argument.
 fn or_empty(argument: Value) -> Value {
     if argument.is_null() { Value::Object(serde_json::Map::new()) } else { argument }
@@ -108,9 +161,11 @@ fn bad_request(faults: &Faults) -> Answer {
 fn read_error(fault: &ReadError) -> Answer {
     match fault {
         ReadError::NotFound => Answer::refused("not_found", "no such notification"),
-        ReadError::Store(cause) => {
-            tracing::warn!(error = %cause, "an event could not be served");
-            Answer::refused("unavailable", "try again")
-        }
+        ReadError::Store(cause) => unavailable(cause),
     }
+}
+
+fn unavailable(cause: &PortError) -> Answer {
+    tracing::warn!(error = %cause, "an event could not be served");
+    Answer::refused("unavailable", "try again")
 }

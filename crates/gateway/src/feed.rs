@@ -10,9 +10,12 @@ use tokio::time::MissedTickBehavior;
 
 use crate::frames;
 use crate::hub::Hub;
+use crate::mailbox::{Mailbox, Over};
 
 /// How often the head is read: the longest that a lost hint can delay a notification.
 const HEAD_POLL: Duration = Duration::from_secs(1);
+/// How long a connection of someone who was blocked may take to hear so. All are to be gone within a second.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Rows in one read of a hole.
 const PAGE: u32 = 1_000;
 
@@ -33,19 +36,10 @@ impl Feed {
         loop {
             let followed = tokio::select! {
                 signal = signals.next() => match signal {
-                    Some(Signal::Hint(hint)) => {
-                        let step = self.follower.hint(Arc::unwrap_or_clone(hint));
-                        self.take(step).await
-                    }
-                    Some(Signal::Marked(news)) => {
-                        let room = Room::user(&news.user_id);
-                        self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
-                        Ok(())
-                    }
-                    Some(Signal::Lagged) => self.read_head().await,
+                    Some(signal) => self.hear(signal).await,
                     None => return,
                 },
-                _ = heads.tick() => self.read_head().await,
+                _ = heads.tick() => self.poll_head().await,
             };
             // Said when it changes, not each second.
             match followed {
@@ -64,6 +58,27 @@ impl Feed {
         }
     }
 
+    /// Takes word from a node, this one or another.
+    pub(crate) async fn hear(&mut self, signal: Signal) -> Result<(), PortError> {
+        match signal {
+            Signal::Hint(hint) => {
+                let step = self.follower.hint(Arc::unwrap_or_clone(hint));
+                self.take(step).await
+            }
+            Signal::Marked(news) => {
+                let room = Room::user(&news.user_id);
+                self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
+                Ok(())
+            }
+            Signal::Lagged => self.read_head().await,
+        }
+    }
+
+    /// Looks at the head, as happens each second.
+    pub(crate) async fn poll_head(&mut self) -> Result<(), PortError> {
+        if mutated!(NoHeadPoll) { Ok(()) } else { self.read_head().await }
+    }
+
     async fn read_head(&mut self) -> Result<(), PortError> {
         let head = self.log.head().await?;
         let step = self.follower.head(head);
@@ -80,12 +95,15 @@ impl Feed {
             step = self.follower.head(head);
         }
         self.hand_on(step);
+        if !self.hub.knows_blocks() {
+            self.hub.load_blocks(self.log.blocked().await?);
+        }
         Ok(())
     }
 
     fn hand_on(&self, step: Step) {
         match step {
-            Step::Apply(rows) => self.hub.deliver(self.follower.epoch(), rows),
+            Step::Apply(rows) => end_in_time(self.hub.deliver(self.follower.epoch(), rows)),
             Step::Replaced => {
                 tracing::warn!("the log was replaced: every client is told to reload");
                 self.hub.replaced(self.follower.epoch(), self.follower.cursor());
@@ -93,6 +111,20 @@ impl Feed {
             Step::Nothing | Step::Read(_) => {}
         }
     }
+}
+
+/// Ends connections of users who were blocked, if they have not ended by themselves: one that reads slowly, or had much to
+/// catch up with, does not hear all that came before.
+fn end_in_time(ending: Vec<Arc<Mailbox>>) {
+    if ending.is_empty() {
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_WORDS).await;
+        for mailbox in ending {
+            mailbox.end(Over::Blocked);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -27,6 +27,16 @@ pub(crate) fn inbox_state(unread: u32, server_time: Timestamp, recovered: bool, 
     encode("inbox:state", &(State { unread, server_time, recovered }, offset))
 }
 
+/// `auth:expiring`: a minute is left to send a fresh token.
+pub(crate) fn expiring(expires_at: Timestamp) -> Frame {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Expiring {
+        expires_at: Timestamp,
+    }
+    encode("auth:expiring", &(Expiring { expires_at },))
+}
+
 /// `notification:read`, or `notification:unread` when items were marked unread again.
 pub(crate) fn marked(news: &MarkNews) -> Frame {
     #[derive(Serialize)]

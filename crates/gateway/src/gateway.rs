@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::application::{Application, Handshake};
 use crate::feed::Feed;
 use crate::hub::Hub;
+use crate::limiter::UserLimiter;
 use crate::recent;
 use crate::server::{Server, ServerSettings};
 use crate::socket::Socket;
@@ -71,6 +72,8 @@ pub struct Gateway {
     pub(crate) explain: Arc<dyn Explain>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
+    /// What all connections of one user may do together.
+    pub(crate) user_limiter: UserLimiter,
     store_turns: Semaphore,
 }
 
@@ -84,22 +87,9 @@ impl Gateway {
         settings: GatewaySettings,
         backend: Backend,
     ) -> Result<(Arc<Server<Self>>, impl Future<Output = ()> + Send + 'static), PortError> {
-        let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
-        let hub = Arc::new(Hub::new(head, after, rows));
-        let feed =
-            Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
-        let (server, fanout, explain) = (settings.server.clone(), backend.fanout, backend.explain);
-        let gateway = Self {
-            settings,
-            hub,
-            admission: backend.admission,
-            reader: backend.reader,
-            log: backend.log,
-            explain: Arc::clone(&explain),
-            pids: backend.pids,
-            wall_clock: backend.clock,
-            store_turns: Semaphore::new(STORE_TURNS),
-        };
+        let server = settings.server.clone();
+        let (fanout, explain) = (Arc::clone(&backend.fanout), Arc::clone(&backend.explain));
+        let (gateway, feed) = Self::assemble(settings, backend).await?;
         let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
         let run = async move {
             tokio::select! {
@@ -109,9 +99,35 @@ impl Gateway {
         };
         Ok((Server::new(server, Arc::new(gateway)), run))
     }
-}
 
-impl Gateway {
+    /// A gateway at the log's head, and what carries the log to it.
+    pub(crate) async fn assemble(
+        settings: GatewaySettings,
+        backend: Backend,
+    ) -> Result<(Self, Feed), PortError> {
+        let (head, after, rows) = recent_past(backend.log.as_ref()).await?;
+        let blocks = Arc::clone(backend.admission.blocks());
+        // After the head: what the list does not have yet, the feed will follow.
+        blocks.load(backend.log.blocked().await?);
+        let hub = Arc::new(Hub::new(head, after, rows, blocks));
+        let feed =
+            Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
+        let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
+        let gateway = Self {
+            settings,
+            hub,
+            admission: backend.admission,
+            reader: backend.reader,
+            log: backend.log,
+            explain: backend.explain,
+            pids: backend.pids,
+            wall_clock: backend.clock,
+            user_limiter,
+            store_turns: Semaphore::new(STORE_TURNS),
+        };
+        Ok((gateway, feed))
+    }
+
     /// A turn at the store, for a connection that is not live yet.
     pub(crate) async fn store_turn(&self) -> Option<SemaphorePermit<'_>> {
         // Nobody closes the semaphore.
@@ -123,6 +139,7 @@ impl Gateway {
 /// back, and what they missed should not have to be read for each.
 async fn recent_past(log: &dyn Log) -> Result<(Head, Position, Vec<Arc<Row>>), PortError> {
     let mut head = log.head().await?;
+    let epoch = head.epoch;
     let start = head.position.minus(recent::ROWS).max(head.trimmed);
     let (mut rows, mut through) = (Vec::new(), start);
     while through < head.position {
@@ -131,7 +148,7 @@ async fn recent_past(log: &dyn Log) -> Result<(Head, Position, Vec<Arc<Row>>), P
         (head, through) = (page.head, page.through);
     }
     // Deleted meanwhile, or another log: then only what follows is known for sure.
-    if through > head.position || head.trimmed > start {
+    if head.epoch.is_other(epoch) || head.trimmed > start {
         return Ok((head, head.position, Vec::new()));
     }
     Ok((head, start, rows))

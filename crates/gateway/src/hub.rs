@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carillon_domain::{Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp};
+use carillon_domain::{BlockList, Blocked, Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp};
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
 
@@ -19,6 +19,7 @@ use crate::recent::Recent;
 /// The connections of this node, by room.
 pub(crate) struct Hub {
     state: Mutex<State>,
+    blocks: Arc<BlockList>,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -46,6 +47,8 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) who: &'a Entitled,
     pub(crate) socket_id: String,
+    /// The log's life that all this belongs to.
+    pub(crate) epoch: Epoch,
     /// Where it hears on; `None` for one that begins now.
     pub(crate) from: Option<Offset>,
     /// Whether it hears what it missed before it is announced to.
@@ -71,6 +74,8 @@ pub(crate) enum Barred {
     TooMany,
     /// The log was replaced since it was looked at.
     Replaced,
+    /// Its user was blocked since they were asked who they are.
+    Blocked,
 }
 
 /// What it takes to give someone what they missed.
@@ -98,7 +103,7 @@ pub(crate) enum CaughtUp {
 impl Hub {
     /// A hub that has delivered everything up to the log's head. `recent` are the last rows before it, all that
     /// follow `after`.
-    pub(crate) fn new(head: Head, after: Position, recent: Vec<Arc<Row>>) -> Self {
+    pub(crate) fn new(head: Head, after: Position, recent: Vec<Arc<Row>>, blocks: Arc<BlockList>) -> Self {
         let mut kept = Recent::new(after);
         for row in recent {
             let frame = frames::notification(head.epoch, &row);
@@ -111,11 +116,17 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), reached: Reached::default() }
+        Self { state: Mutex::new(state), blocks, reached: Reached::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps fewer recent rows than usual.
+    #[cfg(test)]
+    pub(crate) fn shorten_recent(&self, most: usize) {
+        self.lock().recent.shorten(most);
     }
 
     /// The last row that was delivered here.
@@ -127,7 +138,7 @@ impl Hub {
     /// What it takes to give `who` everything after a place.
     pub(crate) fn reach(&self, who: &Entitled, from: Offset, limit: usize, now: Timestamp) -> Reach {
         let state = self.lock();
-        if from.epoch != state.epoch {
+        if from.epoch.is_other(state.epoch) {
             return Reach::OtherEpoch;
         }
         // Another node may be ahead of this one: only the store knows.
@@ -143,14 +154,16 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, from, is_replay, bound, most } = joining;
+        let Joining { who, socket_id, epoch, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
-        let now = Offset { epoch: state.epoch, position: state.cursor };
-        let start = from.unwrap_or(now);
-        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
-        if start.epoch != state.epoch {
+        if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
         }
+        if self.blocks.has(&who.user_id) {
+            return Err(Barred::Blocked);
+        }
+        let start = from.unwrap_or(Offset { epoch, position: state.cursor });
+        let stage = if is_replay { Stage::Replay } else { Stage::Announce };
         state.supersede(who, &socket_id);
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
@@ -158,12 +171,20 @@ impl Hub {
         let id = MemberId(state.next_id);
         state.next_id += 1;
         let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
-        for entitlement in &who.rooms {
-            let member = Member { mailbox: Arc::clone(&mailbox), since: entitlement.since };
-            state.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
-        }
+        state.add(who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })
+    }
+
+    /// Gives a connection that is still here other rooms. Rows of a room that it leaves are not offered any more, those
+    /// of one it enters from where its user is entitled to them.
+    pub(crate) fn change_rooms(&self, id: MemberId, old: &Entitled, new: &Entitled, mailbox: &Arc<Mailbox>) {
+        let mut state = self.lock();
+        let own = state.rooms.get(&Room::user(&old.user_id));
+        if own.is_some_and(|members| members.contains_key(&id)) {
+            state.remove(old, id);
+            state.add(new, id, mailbox);
+        }
     }
 
     /// Removes a connection that has joined.
@@ -172,8 +193,9 @@ impl Hub {
         self.lock().remove(who, id);
     }
 
-    /// Delivers rows, in the log's order. Each is encoded once, before the lock is taken.
-    pub(crate) fn deliver(&self, epoch: Epoch, rows: Vec<Arc<Row>>) {
+    /// Delivers rows, in the log's order. Each is encoded once, before the lock is taken. Answers the connections of those
+    /// who were blocked by one, which hear it and nothing after it.
+    pub(crate) fn deliver(&self, epoch: Epoch, rows: Vec<Arc<Row>>) -> Vec<Arc<Mailbox>> {
         let encoded: Vec<_> = rows
             .into_iter()
             .map(|row| {
@@ -182,7 +204,7 @@ impl Hub {
             })
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
-        let mut reached = Vec::new();
+        let (mut reached, mut ending) = (Vec::new(), Vec::new());
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
@@ -193,10 +215,33 @@ impl Hub {
                     reached.push((row.position, u32::try_from(queued).unwrap_or(u32::MAX)));
                 }
             }
+            if self.blocks.follow(&row) {
+                for member in state.rooms.get(&row.room).into_iter().flat_map(HashMap::values) {
+                    member.mailbox.end_after(row.position);
+                    ending.push(Arc::clone(&member.mailbox));
+                }
+            }
             state.recent.push(row, frame);
         }
         drop(state);
         self.reached.count(reached);
+        ending
+    }
+
+    /// Whether the block list is of this life of the log.
+    pub(crate) fn knows_blocks(&self) -> bool {
+        self.blocks.epoch() == Some(self.offset().epoch)
+    }
+
+    /// Takes the block list as the log keeps it, and ends the connections of those who are on it.
+    pub(crate) fn load_blocks(&self, blocked: Blocked) {
+        let state = self.lock();
+        for room in blocked.users.iter().map(Room::user) {
+            for member in state.rooms.get(&room).into_iter().flat_map(HashMap::values) {
+                member.mailbox.end(Over::Blocked);
+            }
+        }
+        self.blocks.load(blocked);
     }
 
     /// The log was replaced by another: every connection is over. What its user is entitled to, and where it stands,
@@ -205,7 +250,7 @@ impl Hub {
         let mut state = self.lock();
         state.epoch = epoch;
         state.cursor = cursor;
-        state.recent = Recent::new(cursor);
+        state.recent.restart(cursor);
         self.reached.clear();
         // Everyone is in the room of all.
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
@@ -232,11 +277,20 @@ impl Hub {
             Stage::Behind => Stage::Live,
             Stage::Announce | Stage::Live | Stage::Over(_) => return CaughtUp::Done,
         };
+        if mutated!(RegisterAfterRead) && next == Stage::Live {
+            inner.sent = inner.sent.max(state.cursor);
+        }
+        let end = inner.last.map_or(state.cursor, |last| last.min(state.cursor));
+        // Its client may have heard more from a node that is ahead of this one.
+        if inner.sent >= end {
+            inner.stage = next;
+            return CaughtUp::Done;
+        }
         let Some(missed) = state.recent.missed(who, inner.sent, now) else {
-            return CaughtUp::Read(inner.sent, state.cursor);
+            return CaughtUp::Read(inner.sent, end);
         };
         let mut queued = Vec::new();
-        for (position, frame) in missed {
+        for (position, frame) in missed.take_while(|(position, _)| *position <= end) {
             if !mailbox.fits(&inner, frame.len()) {
                 self.reached.count(queued);
                 return CaughtUp::Full;
@@ -246,14 +300,20 @@ impl Hub {
             queued.push((position, 1));
         }
         self.reached.count(queued);
-        // Its client may have heard more from a node that is ahead of this one.
-        inner.sent = inner.sent.max(state.cursor);
+        inner.sent = end;
         inner.stage = next;
         CaughtUp::Done
     }
 }
 
 impl State {
+    fn add(&mut self, who: &Entitled, id: MemberId, mailbox: &Arc<Mailbox>) {
+        for entitlement in &who.rooms {
+            let member = Member { mailbox: Arc::clone(mailbox), since: entitlement.since };
+            self.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
+        }
+    }
+
     fn remove(&mut self, who: &Entitled, id: MemberId) {
         for entitlement in &who.rooms {
             if let Some(members) = self.rooms.get_mut(&entitlement.room) {

@@ -11,7 +11,22 @@
 //! Of this workspace it uses `domain` and `protocol` alone. Every queue is bounded: a mailbox by bytes, requests
 //! for one session by number, events under way by number; each says what happens when it is full.
 
+/// Whether the simulation tries a wrong design (`carillon_domain::testing::Mutant`); outside it, it never does.
+#[cfg(test)]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        carillon_domain::testing::Mutant::$mutant.is_on()
+    };
+}
+#[cfg(not(test))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod application;
+mod asking;
 mod directory;
 mod doorstep;
 mod drive;
@@ -30,8 +45,11 @@ mod reading;
 mod recent;
 mod recovery;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod stream;
+mod term;
 mod transport;
 
 pub use application::{Application, Handshake, Peer};

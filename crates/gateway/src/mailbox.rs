@@ -4,6 +4,7 @@
 //!   Replay ──all queued that was missed before CONNECT──▶ Announce ──inbox:state queued──▶ Behind ──caught up──▶ Live
 //!                                                                                            ▲                   │
 //!   any ──log replaced, session taken elsewhere──▶ Over                                      └─────── full ──────┘
+//!   Live, and all is said up to the row that blocked its user ──▶ Over
 //! ```
 //!
 //! Only a *live* mailbox is given rows. One that is full falls *behind*: nothing more is queued, and once it is drained
@@ -41,6 +42,8 @@ pub(crate) enum Over {
     Replaced,
     /// Its session was resumed by another connection, and the newest wins.
     Superseded,
+    /// Its user was blocked: its client shall not come back.
+    Blocked,
 }
 
 /// The bounded queue of one connection.
@@ -56,6 +59,8 @@ pub(crate) struct Inner {
     /// The last row that was queued, or passed over because it is not for this connection: the guard against
     /// repetition, and where catching up begins.
     pub(crate) sent: Position,
+    /// The row by which its user was blocked: nothing after it is given.
+    pub(crate) last: Option<Position>,
     queue: VecDeque<Frame>,
     bytes: usize,
 }
@@ -63,7 +68,7 @@ pub(crate) struct Inner {
 impl Mailbox {
     /// A mailbox for the socket of this id, which starts after `sent` at this stage and holds at most `bound` bytes.
     pub(crate) fn new(socket_id: String, bound: usize, stage: Stage, sent: Position) -> Self {
-        let inner = Inner { stage, sent, queue: VecDeque::new(), bytes: 0 };
+        let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
         Self { socket_id, bound, inner: Mutex::new(inner), wake: Notify::new() }
     }
 
@@ -79,11 +84,15 @@ impl Mailbox {
     /// queued.
     pub(crate) fn offer(&self, position: Position, frame: &Frame) -> bool {
         let mut inner = self.lock();
-        if inner.stage != Stage::Live || position <= inner.sent {
+        let is_deaf = inner.stage != Stage::Live && !mutated!(LiveDuringCatchUp);
+        let is_repeated = position <= inner.sent && !mutated!(NoSentGuard);
+        if is_deaf || is_repeated || inner.last.is_some() {
             return false;
         }
         if !self.fits(&inner, frame.len()) {
-            inner.stage = Stage::Behind;
+            if !mutated!(DropOnOverflow) {
+                inner.stage = Stage::Behind;
+            }
             counter!("carillon_mailboxes_filled_total").increment(1);
             return false;
         }
@@ -97,7 +106,7 @@ impl Mailbox {
     /// Queues word that is not of the log. It is dropped where it does not fit: such word only saves a reload.
     pub(crate) fn post(&self, frame: &Frame) {
         let mut inner = self.lock();
-        if !matches!(inner.stage, Stage::Over(_)) && self.fits(&inner, frame.len()) {
+        if !matches!(inner.stage, Stage::Over(_)) && inner.last.is_none() && self.fits(&inner, frame.len()) {
             inner.push(frame.clone());
             drop(inner);
             self.wake.notify_one();
@@ -117,10 +126,23 @@ impl Mailbox {
         true
     }
 
+    /// Takes nothing after this row: once what comes before it is sent, and the row, it is over.
+    pub(crate) fn end_after(&self, last: Position) {
+        self.lock().last.get_or_insert(last);
+        self.wake.notify_one();
+    }
+
+    /// Whether it is to end, or has.
+    pub(crate) fn is_ending(&self) -> bool {
+        let inner = self.lock();
+        inner.last.is_some() || matches!(inner.stage, Stage::Over(_))
+    }
+
     /// Takes nothing more: what is queued is dropped, and the driver closes the connection.
     pub(crate) fn end(&self, why: Over) {
         let mut inner = self.lock();
-        *inner = Inner { stage: Stage::Over(why), sent: inner.sent, queue: VecDeque::new(), bytes: 0 };
+        let (stage, sent, last) = (Stage::Over(why), inner.sent, inner.last);
+        *inner = Inner { stage, sent, last, queue: VecDeque::new(), bytes: 0 };
         drop(inner);
         self.wake.notify_one();
     }
@@ -144,6 +166,11 @@ impl Mailbox {
         is_current
     }
 
+    /// Whether `inbox:state` was queued, which comes before all but what was missed.
+    pub(crate) fn is_announced(&self) -> bool {
+        matches!(self.lock().stage, Stage::Behind | Stage::Live)
+    }
+
     /// The oldest frame.
     pub(crate) fn take(&self) -> Option<Frame> {
         let mut inner = self.lock();
@@ -161,8 +188,15 @@ impl Mailbox {
 
     /// What there is to do once the queue is empty; `None` while it is not.
     pub(crate) fn drained(&self) -> Option<(Stage, Position)> {
-        let inner = self.lock();
-        inner.queue.is_empty().then_some((inner.stage, inner.sent))
+        let mut inner = self.lock();
+        if !inner.queue.is_empty() {
+            return None;
+        }
+        if inner.stage == Stage::Live && inner.last.is_some() {
+            inner.stage = Stage::Over(Over::Blocked);
+            self.wake.notify_one();
+        }
+        Some((inner.stage, inner.sent))
     }
 
     /// Makes the next wait end at once.

@@ -69,8 +69,9 @@ impl Reading {
         let Place { id, mailbox, start } = gateway.hub.join(Joining {
             who: &arrival.who,
             socket_id: socket_id.to_owned(),
+            epoch: arrival.epoch,
             from: arrival.from,
-            is_replay: arrival.is_replay,
+            is_replay: arrival.is_whole,
             bound: settings.mailbox_bytes,
             most: settings.max_connections_per_user,
         })?;
@@ -88,6 +89,30 @@ impl Reading {
 
     pub(crate) fn socket_id(&self) -> &str {
         self.mailbox.socket_id()
+    }
+
+    /// Whether `inbox:state` was queued, which comes before all but what was missed.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.mailbox.is_announced()
+    }
+
+    /// Whether it is to end, or has.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.mailbox.is_ending()
+    }
+
+    /// Queues word that is not of the log.
+    pub(crate) fn post(&self, frame: &Frame) {
+        self.mailbox.post(frame);
+    }
+
+    /// Goes on in other rooms of the same user.
+    pub(crate) fn change_rooms(&mut self, who: Entitled) {
+        self.gateway.hub.change_rooms(self.id, &self.who, &who, &self.mailbox);
+        self.who = Arc::new(who);
+        // What is being read is of the old rooms; it is begun anew.
+        self.step = None;
+        self.mailbox.rouse();
     }
 
     /// The next frame for the client.
@@ -146,7 +171,8 @@ impl Reading {
                 }
             }
             Step::Read(Ok(page), after) => {
-                if page.head.trimmed > after || page.head.epoch != self.start.epoch {
+                let is_cut = page.head.trimmed > after && !mutated!(SilentTrim);
+                if is_cut || page.head.epoch.is_other(self.start.epoch) {
                     return Err(End::Trimmed);
                 }
                 let epoch = page.head.epoch;

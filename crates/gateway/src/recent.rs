@@ -15,6 +15,7 @@ const BYTES: usize = 8 * 1024 * 1024;
 pub(crate) struct Recent {
     rows: VecDeque<(Arc<Row>, Frame)>,
     bytes: usize,
+    most: usize,
     /// Every row after this place is here.
     after: Position,
 }
@@ -22,14 +23,30 @@ pub(crate) struct Recent {
 impl Recent {
     /// None yet; the first row to come is the one after this place.
     pub(crate) fn new(after: Position) -> Self {
-        Self { rows: VecDeque::new(), bytes: 0, after }
+        Self { rows: VecDeque::new(), bytes: 0, most: ROWS, after }
     }
 
     /// Adds the row that follows those that are here.
     pub(crate) fn push(&mut self, row: Arc<Row>, frame: Frame) {
         self.bytes += frame.len();
         self.rows.push_back((row, frame));
-        while self.rows.len() > ROWS || self.bytes > BYTES {
+        self.drop_oldest();
+    }
+
+    /// Forgets all; the first row to come is the one after this place.
+    pub(crate) fn restart(&mut self, after: Position) {
+        *self = Self { most: self.most, ..Self::new(after) };
+    }
+
+    /// Keeps `most` rows from now on.
+    #[cfg(test)]
+    pub(crate) fn shorten(&mut self, most: usize) {
+        self.most = most;
+        self.drop_oldest();
+    }
+
+    fn drop_oldest(&mut self) {
+        while self.rows.len() > self.most || self.bytes > BYTES {
             let Some((oldest, frame)) = self.rows.pop_front() else { break };
             self.bytes -= frame.len();
             self.after = oldest.position;

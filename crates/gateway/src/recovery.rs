@@ -3,8 +3,9 @@
 //! [`Returning`] decides what can be told without the log; this asks the hub's recent rows and, where those do not reach
 //! back far enough, the store.
 
+use bytestring::ByteString;
 use carillon_domain::ports::PortError;
-use carillon_domain::{Entitled, Loss, Offset, Plan, Principal, Returning};
+use carillon_domain::{Entitled, Epoch, Loss, Offset, Plan, Principal, Refusal, Returning};
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::hub::Reach;
 /// official client (connection state recovery, Socket.IO v5).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Auth {
-    pub(crate) token: Option<Value>,
+    token: Option<Value>,
     pid: Option<Value>,
     offset: Option<Value>,
     since: Option<Value>,
@@ -28,11 +29,12 @@ pub(crate) struct Arrival {
     pub(crate) who: Entitled,
     /// The session they resume.
     pub(crate) session: Option<Session>,
+    /// The log's life that all this belongs to.
+    pub(crate) epoch: Epoch,
     /// Where they hear on; `None`: they begin now.
     pub(crate) from: Option<Offset>,
-    /// Whether `inbox:state` waits for what they missed.
-    pub(crate) is_replay: bool,
-    /// Whether they have, with what they are about to be given, everything.
+    /// Whether they have, with what they are about to be given, everything. Then `inbox:state` comes after it; who is to
+    /// reload hears that first, or a link that breaks in between would leave them with an offset and without the word.
     pub(crate) is_whole: bool,
     /// The offset that their client holds until it hears another.
     pub(crate) held: Option<Offset>,
@@ -46,6 +48,23 @@ pub(crate) struct Session {
 }
 
 impl Auth {
+    /// A CONNECT payload: none, or an object.
+    pub(crate) fn read(payload: Option<&ByteString>) -> Result<Self, Refusal> {
+        let Some(payload) = payload else { return Ok(Self::default()) };
+        serde_json::from_str(payload)
+            .map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
+    }
+
+    /// The token it brings, or else the one that the handshake's header did.
+    pub(crate) fn token<'a>(&'a self, header: Option<&'a str>) -> Result<Option<&'a str>, Refusal> {
+        match &self.token {
+            None => Ok(header),
+            Some(Value::String(token)) if token.is_empty() => Ok(header),
+            Some(Value::String(token)) => Ok(Some(token)),
+            Some(_) => Err(Refusal::TokenInvalid { reason: "the token is not a string" }),
+        }
+    }
+
     /// What a stream's client brings: no session, at most a place.
     pub(crate) fn since(since: Option<String>) -> Self {
         Self { since: since.map(Value::String), ..Self::default() }
@@ -74,30 +93,28 @@ pub(crate) async fn arrive(
     let (now, epoch) = (gateway.wall_clock.now(), gateway.hub.offset().epoch);
     let returning = auth.returning(gateway);
     let held = returning.offset.flatten();
-    let (session, who, from, is_replay, is_whole, outcome) =
+    let (session, who, from, is_whole, outcome) =
         match returning.plan(principal, epoch, now, gateway.settings.recovery_age) {
-            Plan::Anew(loss) => return anew(gateway, principal, held, loss).await,
-            Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, true, "replayed"),
-            Plan::GoOn(from, loss) => {
-                (None, enter(gateway, principal).await?, from, false, false, loss.as_str())
-            }
+            Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
+            Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, "replayed"),
+            Plan::GoOn(from, loss) => (None, enter(gateway, principal).await?, from, false, loss.as_str()),
             Plan::Resume { pid, from, is_whole } => {
                 let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
                 let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
-                (Some(session), pid.who, from, true, is_whole, "resumed")
+                (Some(session), pid.who, from, is_whole, "resumed")
             }
         };
     if let Err(loss) = check(gateway, &who, from).await? {
-        return anew(gateway, principal, held, Some(loss)).await;
+        return anew(gateway, principal, (epoch, held), Some(loss)).await;
     }
     counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
-    Ok(Arrival { who, session, from: Some(from), is_replay, is_whole, held })
+    Ok(Arrival { who, session, epoch, from: Some(from), is_whole, held })
 }
 
 async fn anew(
     gateway: &Gateway,
     principal: &Principal,
-    held: Option<Offset>,
+    (epoch, held): (Epoch, Option<Offset>),
     loss: Option<Loss>,
 ) -> Result<Arrival, PortError> {
     if let Some(loss) = loss {
@@ -105,7 +122,7 @@ async fn anew(
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
     let who = enter(gateway, principal).await?;
-    Ok(Arrival { who, session: None, from: None, is_replay: false, is_whole: false, held })
+    Ok(Arrival { who, session: None, epoch, from: None, is_whole: false, held })
 }
 
 async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {

@@ -5,8 +5,6 @@
 //!           ─▶ what was missed ─▶ inbox:state ─▶ rows as they come
 //! ```
 
-use std::collections::VecDeque;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,26 +13,27 @@ use carillon_domain::ports::PortError;
 use carillon_domain::{Pid, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
-use futures_util::future::BoxFuture;
 use metrics::counter;
-use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
+use crate::asking::{Asked, Asker, Asking, Done};
 use crate::drive::{POLICY, RESTARTING};
-use crate::events::{self, Answer};
-use crate::frames::NAMESPACE;
+use crate::events::{Answer, Fresh};
+use crate::frames::{self, NAMESPACE};
 use crate::gateway::Gateway;
 use crate::hub::Barred;
 use crate::limiter::Limiter;
 use crate::mailbox::Over;
 use crate::reading::{self, End, Reading};
-use crate::recovery::{self, Arrival, Auth, Session};
+use crate::recovery::{Arrival, Auth, Session};
+use crate::term::{Due, Term};
 
 /// The WebSocket close code that says "come back later" (RFC 6455 registry: Try Again Later).
 const TRY_AGAIN: u16 = 1013;
-/// Events of one client that may be under way; while there are more, its link is not read.
-const WORK: usize = 16;
+/// The WebSocket close code that says "your token has ended" (RFC 6455 §7.4.2: private use). The official client comes
+/// back by itself after any code, and asks its page for a token then; a server disconnect would end it for good.
+const TOKEN_ENDED: u16 = 4001;
 /// Frames moved from the mailbox to the link before the driver looks at anything else.
 const TURN: usize = 64;
 
@@ -43,9 +42,8 @@ pub struct Socket {
     gateway: Arc<Gateway>,
     header_token: Option<String>,
     /// Once it was let in.
-    reading: Option<Reading>,
-    /// What was asked of the store, in order; the first is under way.
-    work: VecDeque<BoxFuture<'static, Done>>,
+    joined: Option<Joined>,
+    asking: Asking,
     limiter: Limiter,
     /// Whether there was a CONNECT.
     has_asked: bool,
@@ -53,18 +51,19 @@ pub struct Socket {
     strikes: u32,
 }
 
-/// Something this socket waited for: an answer, or a step of its reading.
+/// What one who was let in has.
+struct Joined {
+    reading: Reading,
+    term: Term,
+}
+
+/// Something this socket waited for: an answer, a step of its reading, or the time of its token.
 pub struct Step(Waited);
 
 enum Waited {
     Done(Done),
     Read(reading::Step),
-}
-
-/// An answer from the domain.
-enum Done {
-    Entered(Principal, Result<Arrival, PortError>),
-    Answered(Option<AckId>, Answer),
+    Time,
 }
 
 impl Socket {
@@ -73,8 +72,8 @@ impl Socket {
         Self {
             gateway,
             header_token,
-            reading: None,
-            work: VecDeque::new(),
+            joined: None,
+            asking: Asking::default(),
             limiter,
             has_asked: false,
             strikes: 0,
@@ -98,34 +97,46 @@ impl Peer for Socket {
                 machine.refuse(&nsp, "Invalid namespace", None);
             }
             Event::Connect { auth, .. } => self.admit(auth.as_ref(), machine),
-            Event::Emitted { name, args, ack, .. } => self.emitted(&name, args, ack, machine, now),
+            Event::Emitted { name, args, ack, .. } => self.emitted(name, args, ack, machine, now),
             Event::Acked { .. } => {}
             Event::Disconnected { reason, .. } => {
                 tracing::debug!(%reason, "socket disconnected");
-                self.reading = None;
+                self.joined = None;
             }
         }
     }
 
     async fn next(&mut self) -> Step {
-        let Self { reading, work, .. } = self;
+        let Self { gateway, joined, asking, .. } = self;
+        let Some(Joined { reading, term }) = joined else {
+            return Step(Waited::Done(asking.done().await));
+        };
+        let is_announced = reading.is_announced();
+        // In this order, so that the same happenings always lead to the same: the simulation rests on it.
         tokio::select! {
-            done = async { match work.front_mut() { Some(work) => work.await, None => pending().await } } => Step(Waited::Done(done)),
-            step = async { match reading { Some(reading) => reading.next().await, None => pending().await } } => Step(Waited::Read(step)),
+            biased;
+            done = asking.done() => Step(Waited::Done(done)),
+            step = reading.next() => Step(Waited::Read(step)),
+            () = term.passed(gateway.wall_clock.as_ref(), is_announced) => Step(Waited::Time),
         }
     }
 
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
+            Waited::Time => self.keep_time(machine, now),
             Waited::Done(done) => {
-                self.work.pop_front();
                 match done {
                     Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
                     Done::Answered(ack, answer) => reply(machine, ack, &answer),
+                    Done::Refreshed(ack, fresh) => {
+                        let answer = fresh.map_or_else(|refused| refused, |fresh| self.refresh(fresh));
+                        reply(machine, ack, &answer);
+                    }
                 }
+                self.begin();
             }
             Waited::Read(step) => {
-                if let Some(Err(end)) = self.reading.as_mut().map(|reading| reading.heed(step)) {
+                if let Some(Err(end)) = self.joined.as_mut().map(|joined| joined.reading.heed(step)) {
                     close(machine, &end, now);
                 }
             }
@@ -134,7 +145,7 @@ impl Peer for Socket {
 
     /// Moves what waits to the link as far as it takes it, and sees to it that what is missing is read.
     fn pump(&mut self, machine: &mut Connection) {
-        let Some(reading) = &mut self.reading else { return };
+        let Some(Joined { reading, .. }) = &mut self.joined else { return };
         for _ in 0..TURN {
             if !machine.writable() {
                 return;
@@ -148,35 +159,34 @@ impl Peer for Socket {
     }
 
     fn has_room(&self) -> bool {
-        self.work.len() < WORK
+        self.asking.has_room()
     }
 }
 
 impl Socket {
     fn admit(&mut self, auth: Option<&ByteString>, machine: &mut Connection) {
-        let auth = match read_auth(auth) {
+        let auth = match Auth::read(auth) {
             Ok(auth) => auth,
             Err(refusal) => return self.turn_away(refusal, machine),
         };
-        let token = match &auth.token {
-            None => self.header_token.as_deref(),
-            Some(Value::String(token)) if token.is_empty() => self.header_token.as_deref(),
-            Some(Value::String(token)) => Some(token.as_str()),
-            Some(_) => {
-                let reason = "the token is not a string";
-                return self.turn_away(Refusal::TokenInvalid { reason }, machine);
-            }
-        };
-        match self.gateway.admission.admit(token) {
+        let token = auth.token(self.header_token.as_deref());
+        match token.and_then(|token| self.gateway.admission.admit(token)) {
             Err(refusal) => self.turn_away(refusal, machine),
-            Ok(principal) => {
-                let gateway = Arc::clone(&self.gateway);
-                self.work.push_back(Box::pin(async move {
-                    let arrival = recovery::arrive(&gateway, &principal, &auth).await;
-                    Done::Entered(principal, arrival)
-                }));
-            }
+            Ok(principal) => self.ask(Asked::Entry(principal, auth)),
         }
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        self.asking.push(asked);
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let Self { gateway, joined, asking, .. } = self;
+        asking.begin(gateway, || {
+            let reading = &joined.as_ref()?.reading;
+            Some(Asker { who: Arc::clone(reading.who()), socket_id: reading.socket_id().to_owned() })
+        });
     }
 
     fn turn_away(&self, refusal: Refusal, machine: &mut Connection) {
@@ -200,6 +210,7 @@ impl Socket {
         let reading = match Reading::begin(&self.gateway, &arrival, &socket_id) {
             Ok(reading) => reading,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
+            Err(Barred::Blocked) => return self.turn_away(Refusal::UserBlocked, machine),
             Err(Barred::Replaced) => return machine.close(Reason::ForcedClose, Some(RESTARTING), now),
         };
         let Arrival { who, session, held, .. } = arrival;
@@ -212,24 +223,55 @@ impl Socket {
                 self.gateway.pids.seal(&Pid { socket_id, who, start, held, issued_at })
             }
         };
-        self.reading = Some(reading);
+        let term = Term::new(principal.expires_at(), self.gateway.admission.ends_at(principal));
+        self.joined = Some(Joined { reading, term });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
-            self.reading = None;
+            self.joined = None;
+        }
+    }
+
+    /// A fresh token counts from now on, its rooms included. The pid is the old one: when its client comes back, its
+    /// rooms are not the token's, and it begins a new session and reloads.
+    fn refresh(&mut self, Fresh { principal, who }: Fresh) -> Answer {
+        let expires_at = principal.expires_at();
+        let reload = who.is_some();
+        if let Some(joined) = &mut self.joined {
+            let (ends_at, now) = (self.gateway.admission.ends_at(&principal), self.gateway.wall_clock.now());
+            joined.term = Term::renewed(expires_at, ends_at, now);
+            if let Some(who) = who {
+                tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "rooms changed");
+                joined.reading.change_rooms(who);
+            }
+        }
+        Answer::refreshed(expires_at, reload)
+    }
+
+    fn keep_time(&mut self, machine: &mut Connection, now: Duration) {
+        let Some(Joined { reading, term }) = &mut self.joined else { return };
+        match term.due(self.gateway.wall_clock.now()) {
+            Some(Due::Notice(expires_at)) => reading.post(&frames::expiring(expires_at)),
+            Some(Due::End) => machine.close(Reason::ForcedClose, Some(TOKEN_ENDED), now),
+            None => {}
         }
     }
 
     fn emitted(
         &mut self,
-        name: &ByteString,
+        name: ByteString,
         args: Args,
         ack: Option<AckId>,
         machine: &mut Connection,
         now: Duration,
     ) {
-        let Some(reading) = &self.reading else { return };
-        if let Err(wait) = self.limiter.check() {
+        let Some(Joined { reading, .. }) = &self.joined else { return };
+        // Blocked, it is on its way out.
+        if reading.is_ending() {
+            return;
+        }
+        let of_user = || self.gateway.user_limiter.check(&reading.who().user_id);
+        if let Err(wait) = self.limiter.check().and_then(|()| of_user()) {
             self.strikes += 1;
             reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
             // A burst over the limit is a mistake; a whole burst more of refusals is a flood.
@@ -239,18 +281,8 @@ impl Socket {
             return;
         }
         self.strikes = 0;
-        let (reader, who) = (self.gateway.reader.clone(), Arc::clone(reading.who()));
-        let (socket_id, name) = (reading.socket_id().to_owned(), name.to_string());
-        self.work.push_back(Box::pin(async move {
-            Done::Answered(ack, events::answer(reader, who, socket_id, name, args).await)
-        }));
+        self.ask(Asked::Event { name, args, ack });
     }
-}
-
-/// A CONNECT payload: none, or an object.
-fn read_auth(auth: Option<&ByteString>) -> Result<Auth, Refusal> {
-    let Some(auth) = auth else { return Ok(Auth::default()) };
-    serde_json::from_str(auth).map_err(|_| Refusal::TokenInvalid { reason: "the payload is not an object" })
 }
 
 fn reply(machine: &mut Connection, ack: Option<AckId>, answer: &Answer) {
@@ -270,11 +302,13 @@ fn refuse(machine: &mut Connection, message: &str, code: &'static str) {
 /// Closes a connection that cannot go on reading the log.
 fn close(machine: &mut Connection, end: &End, now: Duration) {
     match end {
-        End::Trimmed | End::Over(Over::Replaced) => {
+        // One that was superseded may come back too: what took its session can be an older connection of the same
+        // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
+        End::Trimmed | End::Over(Over::Replaced | Over::Superseded) => {
             machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
-        // Told to come back, the two would take the session from each other for ever.
-        End::Over(Over::Superseded) => machine.disconnect_all(now),
+        // Told to come back, one who is blocked would be refused.
+        End::Over(Over::Blocked) => machine.disconnect_all(now),
         End::Unavailable(fault) => unavailable(machine, fault, now),
     }
 }

@@ -100,6 +100,8 @@ impl Server<Gateway> {
         let reading = match Reading::begin(gateway, &arrival, &ids::random()) {
             Ok(reading) => reading,
             Err(Barred::Replaced) => return Err(Some(AWAY)),
+            // When its client comes back, the API says so.
+            Err(Barred::Blocked) => return Err(Some("the user is blocked")),
             Err(Barred::TooMany) => {
                 counter!("carillon_connects_total", "outcome" => "too_many_connections").increment(1);
                 return Err(None);
@@ -108,7 +110,8 @@ impl Server<Gateway> {
         counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         tracing::debug!(user = %user.user_id(), role = user.role().as_str(), "stream opened");
         let now = gateway.wall_clock.now();
-        let left = u64::try_from(user.expires_at().as_millis() - now.as_millis()).unwrap_or(0);
+        let ends_at = gateway.admission.ends_at(user);
+        let left = u64::try_from(ends_at.as_millis() - now.as_millis()).unwrap_or(0);
         let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Events {

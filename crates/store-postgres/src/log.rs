@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, PortError, Publish, Secret, Trim};
-use carillon_domain::{Entitlement, Epoch, Head, Page, Position, Timestamp};
+use carillon_domain::{Blocked, Entitlement, Epoch, Head, Page, Position, Timestamp};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -64,6 +64,10 @@ impl Log for PostgresStore {
         self.readers.run(PORT, |mut c| async move { Ok((secret(&mut c).await?, c)) }).await
     }
 
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.readers.run(PORT, |mut c| async move { Ok((blocked(&mut c).await?, c)) }).await
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.writers.run(PORT, |mut c| async move { Ok((delete_old(&mut c, trim).await?, c)) }).await
     }
@@ -93,6 +97,22 @@ async fn secret(connection: &mut AsyncPgConnection) -> Result<Secret, StepError>
     let secret: Vec<u8> = log_head::table.find(1).select(log_head::secret).first(connection).await?;
     let corrupt = |_| StepError::Corrupt { table: "log_head", row: "1".to_owned() };
     secret.try_into().map(Secret).map_err(corrupt)
+}
+
+/// The list itself is kept by a trigger (`migrations/postgres`).
+const BLOCKED: &str = "\
+    SELECT h.epoch, h.position, ARRAY(SELECT user_id FROM carillon.blocked_users)
+    FROM carillon.log_head h WHERE h.id = 1";
+
+async fn blocked(connection: &mut AsyncPgConnection) -> Result<Blocked, StepError> {
+    let (epoch, at, users): (i64, i64, Vec<String>) =
+        Statement::<(BigInt, BigInt, Array<Text>)>::new(BLOCKED).get_result(connection).await?;
+    let read = |id: String| id.parse().map_err(|_| StepError::Corrupt { table: "blocked_users", row: id });
+    Ok(Blocked {
+        epoch: Epoch::new(epoch.cast_unsigned()),
+        as_of: position(at, "log_head", 1)?,
+        users: users.into_iter().map(read).collect::<Result<_, _>>()?,
+    })
 }
 
 /// The head, and beside it a row or nothing.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use carillon_domain::{
-    Entitlement, Epoch, EventId, Head, IdempotencyKey, NotificationId, Page, Position, Row, Timestamp,
+    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, NotificationId, Page, Position, Row,
+    Timestamp,
 };
 use diesel::dsl::{exists, select};
 use diesel::prelude::*;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use crate::SqliteStore;
 use crate::error::StepError;
 use crate::rows::{self, Record, position};
-use crate::schema::{idempotency_keys, inbox_reads, log_head, notifications};
+use crate::schema::{blocked_users, idempotency_keys, inbox_reads, log_head, notifications};
 
 const PORT: &str = "log";
 
@@ -61,6 +62,10 @@ impl Log for SqliteStore {
 
     async fn secret(&self) -> Result<Secret, PortError> {
         self.readers.run(PORT, secret).await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.readers.run(PORT, |connection| connection.transaction(blocked)).await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
@@ -259,6 +264,14 @@ fn secret(connection: &mut SqliteConnection) -> Result<Secret, StepError> {
     let secret: Vec<u8> = log_head::table.select(log_head::secret).first(connection)?;
     let corrupt = |_| StepError::Corrupt { table: "log_head", row: "1".to_owned() };
     secret.try_into().map(Secret).map_err(corrupt)
+}
+
+/// The list itself is kept by triggers (`migrations/sqlite`).
+fn blocked(connection: &mut SqliteConnection) -> Result<Blocked, StepError> {
+    let Head { epoch, position: as_of, .. } = head(connection)?;
+    let users: Vec<String> = blocked_users::table.select(blocked_users::user_id).load(connection)?;
+    let read = |id: String| id.parse().map_err(|_| StepError::Corrupt { table: "blocked_users", row: id });
+    Ok(Blocked { epoch, as_of, users: users.into_iter().map(read).collect::<Result<_, _>>()? })
 }
 
 /// The page of these records, of which there are no more up to `end` unless the limit cut them.

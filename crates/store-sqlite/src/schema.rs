@@ -32,6 +32,13 @@ table! {
 }
 
 table! {
+    blocked_users (user_id) {
+        user_id -> Text,
+        position -> BigInt,
+    }
+}
+
+table! {
     idempotency_keys (scope, key) {
         scope -> Text,
         key -> Text,

@@ -92,7 +92,7 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        assert_eq!(migrate(), ["20261122000000", "20261123000000", "20261123020000"]);
+        assert_eq!(migrate(), ["20261122000000", "20261123000000", "20261123020000", "20261123021500"]);
         assert!(migrate().is_empty());
     }
 
@@ -128,6 +128,7 @@ mod files {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
         let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-021500_blocked_users/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-020000_explain/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-000000_log_secret/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-22-000000_log_and_inbox/down.sql"),

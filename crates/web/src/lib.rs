@@ -13,7 +13,8 @@ struct Dist;
 
 const PLACEHOLDER: &str = include_str!("placeholder.html");
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; \
+/// `'self'` is this origin's WebSocket too; a browser too old to know that falls back to polling.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Mounts the page at `/` and its files beside it. It answers whatever nothing before it did.

@@ -206,6 +206,11 @@ impl Stage {
         }
     }
 
+    /// How large it is.
+    pub(super) fn scale(&self) -> Scale {
+        self.setup.scale
+    }
+
     /// Publishes for so long.
     pub(super) async fn publishes_for(&self, millis: u64) {
         let producer = self.producer.as_ref().unwrap();

@@ -17,8 +17,8 @@ use carillon_domain::ports::{
 };
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
-    Admission, AppendLimits, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery, Listing,
-    Mark, Marked, NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
+    Admission, AppendLimits, Blocked, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery,
+    Listing, Mark, Marked, NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -169,6 +169,10 @@ impl Authenticate for Tokens {
         let (role, id) = (role.parse().map_err(|_| invalid)?, id.parse().map_err(|_| invalid)?);
         Ok(Principal::new(id, None, role, None, now.saturating_add(Duration::from_secs(60))))
     }
+
+    fn leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// How the stores behave.
@@ -246,6 +250,10 @@ impl Log for Moody<MemoryLog> {
 
     async fn secret(&self) -> Result<Secret, PortError> {
         self.inner.secret().await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.inner.blocked().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -192,7 +192,6 @@ fn what_this_build_cannot_do_is_said() {
     refused("REDIS_URL", "redis://cache:6379", "no Redis fanout yet");
     refused("REDIS_URL", "http://cache", "must begin with");
     refused("REDIS_URL", "redis://", "host");
-    refused("JWT_JWKS_FILE", "keys.json", "no JWKS yet");
     let told = |environment: &[_]| load(None, environment, Tokens::Optional).unwrap_err();
     assert!(told(&[("REDIS_HOST", "cache")]).starts_with("REDIS_PORT: "));
     assert!(told(&[("REDIS_PORT", "6379")]).starts_with("REDIS_HOST: "));
@@ -235,6 +234,8 @@ fn exactly_one_key_source_and_a_good_one() {
     assert!(by_environment("LOG_FORMAT", "json").unwrap().jwt().is_none());
     refused("JWT_SECRET", "hunter2", "at least 32 bytes");
     refused("JWT_PUBLIC_KEY_FILE", "no/such.pem", "cannot read no/such.pem");
+    refused("JWT_JWKS_FILE", "no/such.json", "no/such.json: cannot be read");
+    refused("JWT_JWKS_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no JWK set");
     refused("JWT_PUBLIC_KEY_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no PEM public key");
     let told = serve(&[SECRET, ("JWT_PUBLIC_KEY_FILE", "no/such.pem")]).unwrap_err();
     assert!(told.contains("set exactly one of"), "{told}");

@@ -115,3 +115,16 @@ fn a_restored_backup_is_noticed_by_the_store_and_not_by_hearsay() {
     assert_eq!(follower.page(page), Step::Replaced);
     assert_eq!((follower.epoch(), follower.cursor()), (EPOCH, at(20)));
 }
+
+#[test]
+fn rows_deleted_before_they_were_read_are_not_passed_over_in_silence() {
+    let mut follower = follower(10);
+    let page = |trimmed: u64, through: u64| Page {
+        head: Head { trimmed: at(trimmed), ..head(EPOCH, 20) },
+        rows: rows(trimmed + 1..=through),
+        through: at(through),
+    };
+    assert_eq!(follower.page(page(10, 12)), Step::Apply(rows(11..=12)));
+    assert_eq!(follower.page(page(13, 20)), Step::Replaced);
+    assert_eq!(follower.cursor(), at(20));
+}

@@ -1,5 +1,7 @@
 //! Who a token speaks for.
 
+use std::time::Duration;
+
 use crate::{Principal, Timestamp};
 
 /// Checks tokens.
@@ -10,6 +12,9 @@ pub trait Authenticate: Send + Sync {
     /// # Errors
     /// The token is none, not ours, or over.
     fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError>;
+
+    /// How long after its own end a token still counts: how far the issuer's clock may be behind.
+    fn leeway(&self) -> Duration;
 }
 
 /// Why a token counts for nothing. The reason is for the log; clients learn no more than the variant.

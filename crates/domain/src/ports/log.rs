@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::{
-    Entitlement, Epoch, EventId, Head, IdempotencyKey, Notification, NotificationId, Page, Position, Room,
-    Row, Timestamp,
+    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, Notification, NotificationId, Page, Position,
+    Room, Row, Timestamp,
 };
 
 /// The append-only log of all notifications.
@@ -72,6 +72,13 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// As all ports.
     async fn secret(&self) -> Result<Secret, PortError>;
+
+    /// Who is blocked: the users whose newest `user:status_changed` ([`status_change`](crate::status_change)) in the order
+    /// of the log says BLOCKED. [`Log::append`] keeps it in the same step as the row, and no trimming touches it.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn blocked(&self) -> Result<Blocked, PortError>;
 
     /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call, or a whole stretch of them at the cost of a few;
     /// [`Head::trimmed`] moves up with the rows. Where rows go by stretches, some may stay for a day after they are too old.

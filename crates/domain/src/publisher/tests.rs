@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use super::*;
 use crate::ports::{Appended, Loopback, Missed, Secret, Trim};
 use crate::testing::{CountingIds, Drafts, FixedClock, MemoryLog, block_on};
-use crate::{Entitlement, Head, Page, Position, Timestamp};
+use crate::{Blocked, Entitlement, Head, Page, Position, Timestamp};
 
 /// A log that fails its first appends, after keeping them or before, and notes the size of each batch.
 #[derive(Default)]
@@ -64,6 +64,10 @@ impl Log for Flaky {
 
     async fn secret(&self) -> Result<Secret, PortError> {
         self.inner.secret().await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        self.inner.blocked().await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -5,7 +5,9 @@ use serde_json::{Map, json};
 
 use super::CountingIds;
 use crate::ports::{MintIds, Publish};
-use crate::{Data, Draft, IdempotencyKey, Notification, Principal, Priority, Role, Room, Timestamp};
+use crate::{
+    Data, Draft, EventName, IdempotencyKey, Notification, Principal, Priority, Role, Room, Timestamp,
+};
 
 /// `seconds` after the moment at which the tests take place, 2026-11-22T12:00:00Z.
 #[must_use]
@@ -58,6 +60,16 @@ impl Drafts {
     pub fn keyed(&self, rooms: &[&str], scope: &str, key: &str, body: u8) -> Publish {
         let key = IdempotencyKey { scope: scope.into(), key: key.into(), fingerprint: [body; 32] };
         Publish { key: Some(key), ..self.publish(rooms) }
+    }
+
+    /// A publish of `user:status_changed`.
+    #[must_use]
+    pub fn status(&self, user_id: &str, status: &str) -> Publish {
+        let mut publish = self.publish(&[&format!("user:{user_id}")]);
+        let data = json!({"userId": user_id, "status": status});
+        publish.rows[0].1.event = Some(EventName::UserStatusChanged);
+        publish.rows[0].1.data = Data::new(data.as_object().unwrap()).unwrap();
+        publish
     }
 
     fn notification(&self, created_at: Timestamp) -> Notification {

@@ -1,6 +1,6 @@
 //! The log in memory: correct, simple, and in no hurry. Its inbox is [`MemoryInbox`], over the same state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::MemoryInbox;
 use crate::ports::{Appended, Explain, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::{
-    Entitlement, Epoch, EventId, Explained, Head, Page, Position, Readers, Room, Row, Timestamp, Trace,
-    UserId,
+    Blocked, Entitlement, Epoch, EventId, Explained, Head, Page, Position, Readers, Room, Row, Status,
+    Timestamp, Trace, UserId, status_change,
 };
 
 /// A log in memory. Clones share its rows.
@@ -30,6 +30,7 @@ pub(super) struct State {
     keys: HashMap<(String, String), UsedKey>,
     /// Since when a user has a room.
     pub(super) entered: HashMap<(UserId, Room), Position>,
+    blocked: HashSet<UserId>,
     /// When a user read a row; what is not here is unread.
     pub(super) read: HashMap<(UserId, Position), Timestamp>,
     /// How many sockets of a node a row was queued for.
@@ -54,9 +55,22 @@ impl MemoryLog {
     #[must_use]
     pub fn with_epoch(epoch: Epoch) -> Self {
         let head = Head { epoch, position: Position::START, trimmed: Position::START };
-        let (rows, keys, entered, read, reached) = Default::default();
-        let state = State { head, first_epoch: epoch, rows, keys, entered, read, reached };
+        let (rows, keys, entered, blocked, read, reached) = Default::default();
+        let state = State { head, first_epoch: epoch, rows, keys, entered, blocked, read, reached };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A copy of all there is, which shares nothing with this log: a backup.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(lock(&self.state).clone())) }
+    }
+
+    /// Becomes what `backup` is, in another life: what came after it never was.
+    pub fn restore(&self, backup: &Self, epoch: Epoch) {
+        let mut restored = lock(&backup.state).clone();
+        restored.head.epoch = epoch;
+        *lock(&self.state) = restored;
     }
 
     /// The inboxes over this log.
@@ -128,6 +142,12 @@ impl Log for MemoryLog {
         let mut secret = [0x5e; 32];
         secret[..8].copy_from_slice(&lock(&self.state).first_epoch.get().to_be_bytes());
         Ok(Secret(secret))
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
+        let state = lock(&self.state);
+        let (epoch, as_of) = (state.head.epoch, state.head.position);
+        Ok(Blocked { epoch, as_of, users: state.blocked.iter().cloned().collect() })
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
@@ -211,6 +231,11 @@ impl State {
         for (room, notification) in &publish.rows {
             if self.rows.values().any(|row| row.notification.id == notification.id) {
                 return Err(PortError::Rejected { port: "log", source: "a notification id is taken".into() });
+            }
+            match status_change(room, notification) {
+                Some((user_id, Status::Blocked)) => drop(self.blocked.insert(user_id)),
+                Some((user_id, Status::Active)) => drop(self.blocked.remove(&user_id)),
+                None => {}
             }
             let position = self.head.position.plus(1);
             let (room, notification) = (room.clone(), notification.clone());

@@ -1,5 +1,5 @@
 //! For tests, of this crate and of all that depend on it: memory adapters, a clock and ids that do as they are told,
-//! builders, and the contract suite that every adapter of a port passes.
+//! builders, the contract suite that every adapter of a port passes, and the wrong designs that the simulation must catch.
 //!
 //! ```
 //! use carillon_domain::ports::Log as _;
@@ -16,9 +16,11 @@ mod fixed;
 mod memory;
 mod memory_inbox;
 mod memory_outbox;
+mod mutant;
 
 pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;
 pub use memory_inbox::MemoryInbox;
 pub use memory_outbox::MemoryOutbox;
+pub use mutant::Mutant;

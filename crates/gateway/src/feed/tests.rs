@@ -18,7 +18,7 @@ impl Node {
     async fn start() -> Self {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Loopback::new()));
         let head = log.head().await.unwrap();
-        let hub = Arc::new(Hub::new(head, head.position, Vec::new()));
+        let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
         let feed = Feed { follower: Follower::new(head), log: Arc::clone(&log) as _, hub: Arc::clone(&hub) };
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
@@ -27,6 +27,7 @@ impl Node {
         let joining = Joining {
             who: &who,
             socket_id: "socket".into(),
+            epoch: head.epoch,
             from: None,
             is_replay: false,
             bound: 1 << 20,
@@ -93,4 +94,44 @@ async fn more_than_a_page_is_fetched_to_the_end() {
     }
     node.fanout.publish(Signal::Lagged);
     assert_eq!(node.heard().await, PAGE as usize * 2 + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_ends_a_connection_at_once_or_when_its_time_is_over() {
+    let node = Node::start().await;
+    let began = tokio::time::Instant::now();
+    let appended = node.log.append(&[node.drafts.status("p", "BLOCKED")]).await.unwrap();
+    node.hint(&appended);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // Its driver does not come to what is queued.
+    assert!(node.mailbox.is_ending() && node.mailbox.over().is_none());
+    while node.mailbox.over().is_none() {
+        node.mailbox.woken().await;
+    }
+    assert_eq!((node.mailbox.over(), node.heard().await), (Some(Over::Blocked), 0));
+    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_log_has_another_block_list() {
+    let log = Arc::new(MemoryLog::new());
+    let head = log.head().await.unwrap();
+    let other = MemoryLog::with_epoch(carillon_domain::Epoch::new(9));
+    other.append(&[Drafts::new().status("p", "BLOCKED")]).await.unwrap();
+    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+    hub.load_blocks(log.blocked().await.unwrap());
+    let feed = Feed { follower: Follower::new(head), log: Arc::new(other), hub: Arc::clone(&hub) };
+    tokio::spawn(feed.run(Arc::new(Loopback::new())));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
+    let joining = |who| Joining {
+        who,
+        socket_id: "s".into(),
+        epoch: carillon_domain::Epoch::new(9),
+        from: None,
+        is_replay: false,
+        bound: 1,
+        most: 9,
+    };
+    assert_eq!(hub.join(joining(&who)).map(|place| place.id), Err(crate::hub::Barred::Blocked));
 }

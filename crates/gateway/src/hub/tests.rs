@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::recent;
 
+mod blocking;
+
 const EPOCH: Epoch = Epoch::new(7);
 const BOUND: usize = 64 * 1024;
 
@@ -18,7 +20,12 @@ fn now() -> Timestamp {
 }
 
 fn hub(cursor: u64) -> Hub {
-    Hub::new(Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START }, at(cursor), Vec::new())
+    Hub::new(
+        Head { epoch: EPOCH, position: at(cursor), trimmed: Position::START },
+        at(cursor),
+        Vec::new(),
+        Arc::default(),
+    )
 }
 
 fn row(n: u64, room: &Room) -> Arc<Row> {
@@ -74,7 +81,7 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
     let (is_replay, from) = (from.is_some(), from.map(offset));
-    Joining { who, socket_id: socket_id.into(), from, is_replay, bound: BOUND, most: 2 }
+    Joining { who, socket_id: socket_id.into(), epoch: EPOCH, from, is_replay, bound: BOUND, most: 2 }
 }
 
 fn offset(n: u64) -> Offset {
@@ -249,7 +256,8 @@ fn the_hub_knows_what_it_takes_to_reach_back() {
 fn a_hub_begins_with_the_recent_past() {
     let who = patient("p", 0);
     let head = Head { epoch: EPOCH, position: at(20), trimmed: Position::START };
-    let hub = Hub::new(head, at(17), (18..=20).map(|n| row(n, &own(&who))).collect());
+    let rows = (18..=20).map(|n| row(n, &own(&who))).collect();
+    let hub = Hub::new(head, at(17), rows, Arc::default());
     let mailbox = rejoin(&hub, &who, 18);
     assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
     assert_eq!(heard(&mailbox), [19, 20]);
@@ -277,7 +285,7 @@ fn a_replaced_log_ends_every_connection() {
     hub.post(&own(&who), &Frame::event("/", "word", &()).unwrap(), None);
     assert!(mailbox.take().is_none());
     assert_eq!(hub.offset().epoch, Epoch::new(8));
-    // One that was on its way in with an offset of the old log must look again.
+    // One that was on its way in with what the old log said of it must look again.
     assert_eq!(hub.join(joining(&who, "socket", Some(40))).map(|place| place.id), Err(Barred::Replaced));
 }
 

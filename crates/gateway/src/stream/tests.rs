@@ -17,6 +17,10 @@ impl Authenticate for Nobody {
     fn authenticate(&self, _: &str, _: Timestamp) -> Result<Principal, AuthError> {
         Err(AuthError::Expired)
     }
+
+    fn leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl Pids for Nobody {

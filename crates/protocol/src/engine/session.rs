@@ -1,4 +1,5 @@
 //! One Engine.IO session, without IO (Engine.IO protocol v4; numbers as engine.io 6.6).
+//! Over 400 lines because it is one state machine, whose every transition another one asks about.
 //!
 //! ```text
 //!     open(Polling)                                   open(Websocket)
@@ -10,7 +11,7 @@
 //!          |                                                |
 //!          | close() with no GET to answer with "1"         | any end
 //!          v                                                |
-//!       Closing -- a GET takes "1", a POST brings it, or 30 s --> Closed <-- any other end
+//!       Closing -- a GET takes "1", a POST brings it, "5" on the WebSocket, or 30 s --> Closed <-- any other end
 //! ```
 //!
 //! The driver keeps the HTTP answers and at most one WebSocket. It passes what happens to
@@ -34,9 +35,16 @@ const RELEASE_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, PartialEq)]
 enum State {
     Polling,
-    Upgrading { until: Duration, release_at: Option<Duration> },
+    Upgrading {
+        until: Duration,
+        release_at: Option<Duration>,
+    },
     Socket,
-    Closing { until: Duration },
+    /// `moving`: the WebSocket that the client is on its way to, to be closed with this code.
+    Closing {
+        until: Duration,
+        moving: Option<Option<u16>>,
+    },
     Closed,
 }
 
@@ -111,6 +119,12 @@ impl Session {
             (Input::SocketClosed | Input::SocketFailed, State::Upgrading { .. }) => {
                 self.state = State::Polling;
             }
+            (Input::Socket(message), State::Closing { moving: Some(_), .. }) => {
+                if let Ok(Packet::Upgrade) = Packet::decode(message) {
+                    self.outputs.extend(self.outbox.take().into_iter().map(Output::Socket));
+                    self.finish();
+                }
+            }
             (Input::Socket(message), State::Socket) => match Packet::decode(message) {
                 Ok(packet) => self.on_packet(packet, now),
                 Err(error) => self.fail(Reason::ParseError, error.0),
@@ -139,7 +153,7 @@ impl Session {
             State::Upgrading { until, release_at } => {
                 Some(self.heartbeat.deadline().min(until).min(release_at.unwrap_or(until)))
             }
-            State::Closing { until } => Some(until),
+            State::Closing { until, .. } => Some(until),
             State::Closed => None,
         }
     }
@@ -195,8 +209,13 @@ impl Session {
             if self.poll_pending {
                 self.release_poll();
             }
-            self.close_socket_unless_polling(code);
-            self.state = State::Closing { until: now + self.config.close_timeout };
+            // Once its probe is answered a client stops polling: were its WebSocket closed before it has moved there, it
+            // would notice nothing until a ping is overdue.
+            let moving = matches!(self.state, State::Upgrading { release_at: Some(_), .. }).then_some(code);
+            if moving.is_none() {
+                self.close_socket_unless_polling(code);
+            }
+            self.state = State::Closing { until: now + self.config.close_timeout, moving };
             self.outputs.push_back(Output::Closed(why));
         } else {
             self.end(why, code, &Packet::Close);
@@ -245,18 +264,25 @@ impl Session {
             self.outbox.push(Packet::Noop.encode());
             self.outbox.push(Packet::Close.encode());
             self.release_poll();
-            self.state = State::Closed;
-            self.outputs.push_back(Output::Finished);
+            self.finish();
         }
         Ok(())
+    }
+
+    /// The end of a session that was closing.
+    fn finish(&mut self) {
+        if let State::Closing { moving: Some(code), .. } = self.state {
+            self.outputs.push_back(Output::CloseSocket(code));
+        }
+        self.state = State::Closed;
+        self.outbox.take();
+        self.outputs.push_back(Output::Finished);
     }
 
     /// A client that closes too, as the official one does when its last socket was disconnected, will not poll again.
     fn on_last_body(&mut self, body: &[u8]) {
         if body.split(|byte| *byte == payload::SEPARATOR as u8).any(|packet| packet == b"1") {
-            self.state = State::Closed;
-            self.outbox.take();
-            self.outputs.push_back(Output::Finished);
+            self.finish();
         }
     }
 
@@ -326,11 +352,7 @@ impl Session {
 
     fn on_timer(&mut self, now: Duration) {
         match self.state {
-            State::Closing { until } if now >= until => {
-                self.state = State::Closed;
-                self.outbox.take();
-                return self.outputs.push_back(Output::Finished);
-            }
+            State::Closing { until, .. } if now >= until => return self.finish(),
             State::Closing { .. } | State::Closed => return,
             State::Upgrading { until, .. } if now >= until => self.drop_probe(),
             State::Upgrading { release_at: Some(at), .. } if now >= at => self.release_while_upgrading(now),

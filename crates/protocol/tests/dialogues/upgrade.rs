@@ -130,8 +130,35 @@ fn a_pong_may_come_back_on_either_transport() {
 
 #[test]
 fn the_session_may_end_during_the_upgrade() {
+    let close = |talk: &mut Talk| {
+        talk.app(|c, now| c.close(Reason::ForcedClose, None, now));
+        talk.then(&["left /: forced close", "closed: forced close: closed by the application"]);
+    };
+    // The official client stops polling once its probe is answered. It is told where it looks next.
     let mut talk = joined();
     talk.probe().ws("2probe").then(&["ws: 3probe"]);
+    send(&mut talk, "buffered");
+    close(&mut talk);
+    talk.ws("2probe").nothing();
+    talk.ws("5").then(&[r#"ws: 42["buffered"]"#, "ws closed", "finished"]);
+
+    // Or by a GET that it had sent before.
+    let mut talk = joined();
+    talk.probe().ws("2probe").then(&["ws: 3probe"]);
+    close(&mut talk);
+    talk.get().then(&["poll: 6|1", "ws closed", "finished"]);
+
+    // It never moved.
+    let mut talk = joined();
+    talk.at(10).probe().ws("2probe").then(&["ws: 3probe"]);
+    close(&mut talk);
+    talk.ws_closed().nothing();
+    let late = 10 + u64::try_from(config().close_timeout.as_millis()).unwrap();
+    talk.at(late - 1).nothing().at(late).then(&["ws closed", "finished"]);
+
+    // Before the probe speaks, its client still polls.
+    let mut talk = joined();
+    talk.probe();
     talk.app(|c, now| c.close(Reason::ForcedClose, None, now));
     talk.then(&["ws closed", "left /: forced close", "closed: forced close: closed by the application"]);
     talk.ws("5").get().then(&["poll: 6|1", "finished"]);

@@ -246,6 +246,65 @@ pub async fn a_log_keeps_its_secret(stores: Stores) {
     assert_eq!(format!("{secret:?}"), "Secret(..)");
 }
 
+/// Who is blocked is known as soon as the row is, and a batch that is not kept blocks nobody.
+pub async fn a_block_is_kept_with_its_row(stores: Stores) {
+    let desk = Desk::new(stores);
+    assert_eq!(blocked(&desk).await, (0, Vec::new()));
+    let mut block = desk.drafts.status("a:1\u{e9}", "BLOCKED");
+    let data = json!({"more": {"status": "ACTIVE"}, "note": "\0\0 \\u0000 \\\0", "status": "BLOCKED"});
+    block.rows[0].1.data = Data::new(data.as_object().unwrap()).unwrap();
+    desk.append(&[desk.drafts.publish(&["user:b"]), block]).await;
+    assert_eq!(blocked(&desk).await, (2, vec!["a:1\u{e9}".to_owned()]));
+    let mut bad = desk.drafts.publish(&["all", "user:1"]);
+    bad.rows[1].1.id = bad.rows[0].1.id;
+    desk.stores.log.append(&[desk.drafts.status("c", "BLOCKED"), bad]).await.unwrap_err();
+    // Another notification may carry the same data, and blocks nobody.
+    let mut other = desk.drafts.status("d", "BLOCKED");
+    other.rows[0].1.event = None;
+    desk.append(&[other]).await;
+    assert_eq!(blocked(&desk).await, (3, vec!["a:1\u{e9}".to_owned()]));
+}
+
+/// The order of the log decides, within a batch as between two, and a repetition changes nothing.
+pub async fn the_newest_status_counts(stores: Stores) {
+    let desk = Desk::new(stores);
+    let status = |user: &str, status: &str| desk.drafts.status(user, status);
+    let first = status("a", "BLOCKED");
+    desk.append(&[status("b", "BLOCKED"), first.clone(), status("b", "ACTIVE")]).await;
+    assert_eq!(blocked(&desk).await.1, ["a"]);
+    desk.append(&[
+        status("a", "ACTIVE"),
+        status("b", "ACTIVE"),
+        status("b", "BLOCKED"),
+        status("b", "BLOCKED"),
+    ])
+    .await;
+    assert_eq!(blocked(&desk).await.1, ["b"]);
+    desk.append(&[first]).await;
+    assert_eq!(blocked(&desk).await, (7, vec!["b".to_owned()]));
+}
+
+/// The row that blocked someone goes with its age, the block does not.
+pub async fn a_block_outlives_its_row_and_a_reopening(stores: Stores) {
+    let desk = Desk::new(stores);
+    desk.append(&[desk.drafts.status("a", "BLOCKED"), desk.drafts.status("b", "BLOCKED")]).await;
+    desk.append(&[desk.drafts.status("b", "ACTIVE")]).await;
+    let trim = Trim { rows_before: instant(1), keys_before: instant(1) };
+    while desk.stores.log.trim(trim).await.unwrap() {}
+    assert!(desk.stores.log.read(Position::START, 10).await.unwrap().rows.is_empty());
+    assert_eq!(blocked(&desk).await, (3, vec!["a".to_owned()]));
+    let desk = Desk::new(desk.stores.reopen().await);
+    assert_eq!(blocked(&desk).await, (3, vec!["a".to_owned()]));
+}
+
+async fn blocked(desk: &Desk) -> (u64, Vec<String>) {
+    let blocked = desk.stores.log.blocked().await.unwrap();
+    assert_eq!(blocked.epoch, desk.stores.log.head().await.unwrap().epoch);
+    let mut users: Vec<_> = blocked.users.iter().map(ToString::to_string).collect();
+    users.sort();
+    (blocked.as_of.get(), users)
+}
+
 /// The limit takes the first rows of all rooms together.
 pub async fn a_replay_is_cut_at_its_limit(stores: Stores) {
     let desk = Desk::new(stores);

@@ -81,6 +81,8 @@ macro_rules! store_contract {
                 keys_are_forgotten_in_time, every_field_comes_back, a_page_says_how_far_it_speaks,
                 a_replay_takes_what_was_missed, a_replay_is_cut_at_its_limit,
                 what_was_missed_is_counted_to_a_bound, a_log_keeps_its_secret,
+                a_block_is_kept_with_its_row, the_newest_status_counts,
+                a_block_outlives_its_row_and_a_reopening,
                 trim_deletes_what_is_old, trim_deletes_a_bounded_number_at_a_time,
                 everything_outlives_a_reopening;
             inbox: shared_rooms_begin_at_the_first_visit, own_rooms_begin_at_the_start,

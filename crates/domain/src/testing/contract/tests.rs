@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use super::Stores;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::testing::{MemoryLog, MemoryOutbox, block_on};
-use crate::{Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
+use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -127,6 +127,10 @@ impl Log for SequenceLog {
     }
 
     async fn secret(&self) -> Result<Secret, PortError> {
+        panic!("not asked for here")
+    }
+
+    async fn blocked(&self) -> Result<Blocked, PortError> {
         panic!("not asked for here")
     }
 

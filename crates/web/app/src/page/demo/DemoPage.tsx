@@ -67,7 +67,7 @@ function Stage({ users, shown, admin }: { users: User[]; shown: User[]; admin: U
           Cut someone's network, let the clinic work on or publish a few events, then give it back. Or stop the gateway in its terminal and
           start it again. What was missed arrives at once, each notification once.
         </p>
-        <div className="grid items-start gap-4 lg:grid-cols-3">
+        <div data-panes className="grid items-start gap-4 lg:grid-cols-3">
           {shown.map((user) => (
             <Pane key={user.userId} user={user} onReceived={received} onSay={announce} />
           ))}

@@ -1,0 +1,97 @@
+//! What a client asks for, served in its order and one at a time: each event with the rights that its socket has when its
+//! turn comes, so that nothing asked after a change of role is answered by the old one.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use carillon_domain::ports::PortError;
+use carillon_domain::{Entitled, Principal};
+use carillon_protocol::socket::{AckId, Args};
+use futures_util::future::BoxFuture;
+
+use crate::events::{self, Answer, Fresh};
+use crate::gateway::Gateway;
+use crate::recovery::{self, Arrival, Auth};
+
+/// Events of one client that may be under way; while there are more, its link is not read.
+const WORK: usize = 16;
+
+/// What one client has asked for.
+#[derive(Default)]
+pub(crate) struct Asking {
+    waiting: VecDeque<Asked>,
+    under_way: Option<BoxFuture<'static, Done>>,
+}
+
+/// Something that takes a visit to the store.
+pub(crate) enum Asked {
+    /// To be let in.
+    Entry(Principal, Auth),
+    /// An event.
+    Event { name: ByteString, args: Args, ack: Option<AckId> },
+}
+
+/// An answer from the domain.
+pub(crate) enum Done {
+    Entered(Principal, Result<Arrival, PortError>),
+    Answered(Option<AckId>, Answer),
+    Refreshed(Option<AckId>, Result<Fresh, Answer>),
+}
+
+/// Who asks.
+pub(crate) struct Asker {
+    pub(crate) who: Arc<Entitled>,
+    pub(crate) socket_id: String,
+}
+
+impl Asking {
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() + usize::from(self.under_way.is_some()) < WORK
+    }
+
+    pub(crate) fn push(&mut self, asked: Asked) {
+        self.waiting.push_back(asked);
+    }
+
+    /// Begins what is next, unless something is under way. Events of a socket that has left meanwhile are passed over.
+    pub(crate) fn begin(&mut self, gateway: &Arc<Gateway>, asker: impl Fn() -> Option<Asker>) {
+        while self.under_way.is_none()
+            && let Some(asked) = self.waiting.pop_front()
+        {
+            let gateway = Arc::clone(gateway);
+            self.under_way = match asked {
+                Asked::Entry(principal, auth) => Some(Box::pin(async move {
+                    let arrival = recovery::arrive(&gateway, &principal, &auth).await;
+                    Done::Entered(principal, arrival)
+                })),
+                Asked::Event { name, args, ack } => {
+                    asker().map(|asker| serve(gateway, asker, &name, args, ack))
+                }
+            };
+        }
+    }
+
+    /// Waits for what is under way; for ever, if that is nothing.
+    pub(crate) async fn done(&mut self) -> Done {
+        let Some(under_way) = &mut self.under_way else { return pending().await };
+        let done = under_way.await;
+        self.under_way = None;
+        done
+    }
+}
+
+fn serve(
+    gateway: Arc<Gateway>,
+    Asker { who, socket_id }: Asker,
+    name: &str,
+    args: Args,
+    ack: Option<AckId>,
+) -> BoxFuture<'static, Done> {
+    if name == events::REFRESH {
+        return Box::pin(async move { Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await) });
+    }
+    let answer = events::answer(gateway.reader.clone(), who, socket_id, name.to_owned(), args);
+    Box::pin(async move { Done::Answered(ack, answer.await) })
+}
