@@ -13,8 +13,8 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Trim};
-use carillon_domain::{Admission, AppendLimits, Publisher, Reader};
+use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Trim};
+use carillon_domain::{Admission, AppendLimits, Drain, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,12 +44,13 @@ pub(crate) struct Node {
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
+    outbox: Option<JoinHandle<()>>,
 }
 
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let backend = backend(settings).await?;
+        let (backend, outbox) = backend(settings).await?;
         let Backend { admission, reader, log, explain, fanout, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
@@ -69,6 +70,10 @@ impl Node {
         let api = Api::new(api_settings(settings), parts);
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
+        let outbox = outbox.map(|outbox| {
+            let drain = Drain::new(outbox, Arc::clone(&publisher));
+            tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
+        });
         tokio::spawn(trim(log, clock, settings.retention()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         let metrics = crate::metrics::start()?;
@@ -87,7 +92,7 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, draining, appender, feed })
+        Ok(Self { address, server, gateway, publisher, draining, appender, feed, outbox })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -111,6 +116,9 @@ impl Node {
             self.gateway.drain().await;
             handle.stop(true).await;
             self.gateway.settle().await;
+            if let Some(outbox) = self.outbox {
+                drop(outbox.await);
+            }
             self.publisher.close();
             self.appender.await
         };
@@ -133,13 +141,13 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
 }
 
 /// The domain over its adapters.
-async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
-    let Ports { log, inbox, explain } = Store::open(settings).await?.ports();
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn Outbox>>)> {
+    let Ports { log, inbox, explain, outbox } = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
     let secret = log.secret().await.context("the log's secret")?;
-    Ok(Backend {
+    let backend = Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
@@ -147,7 +155,8 @@ async fn backend(settings: &Settings) -> anyhow::Result<Backend> {
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
-    })
+    };
+    Ok((backend, outbox))
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

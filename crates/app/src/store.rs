@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Explain, Inbox, Log, PortError};
+use carillon_domain::ports::{Explain, Inbox, Log, Outbox, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
@@ -26,11 +26,14 @@ pub(crate) struct Ports {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) explain: Arc<dyn Explain>,
+    /// Where services publish by SQL: where they share the database.
+    pub(crate) outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Ports {
     fn of<S: Log + Inbox + Explain + 'static>(store: &Arc<S>) -> Self {
-        Self { log: Arc::clone(store) as _, inbox: Arc::clone(store) as _, explain: Arc::clone(store) as _ }
+        let (log, inbox, explain) = (Arc::clone(store) as _, Arc::clone(store) as _, Arc::clone(store) as _);
+        Self { log, inbox, explain, outbox: None }
     }
 }
 
@@ -59,7 +62,10 @@ impl Store {
     pub(crate) fn ports(self) -> Ports {
         match self {
             Self::Sqlite(store) => Ports::of(&Arc::new(store)),
-            Self::Postgres(store) => Ports::of(&Arc::new(store)),
+            Self::Postgres(store) => {
+                let store = Arc::new(store);
+                Ports { outbox: Some(Arc::clone(&store) as _), ..Ports::of(&store) }
+            }
         }
     }
 
