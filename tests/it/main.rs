@@ -22,6 +22,7 @@ mod live_rights;
 mod marks;
 mod metrics;
 mod origins;
+mod outbox;
 mod parsers;
 mod postgres;
 mod presence;

@@ -4,6 +4,7 @@ mod ambient;
 mod cli;
 mod demo;
 mod metrics;
+mod outbox;
 mod serve;
 mod settings;
 mod store;

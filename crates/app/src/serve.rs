@@ -13,8 +13,8 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Secret, Trim};
-use carillon_domain::{Admission, AppendLimits, Presence, Publisher, Reader, Reception};
+use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
+use carillon_domain::{Admission, AppendLimits, Drain, Presence, Publisher, Reader, Reception};
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
@@ -35,6 +35,9 @@ const KEYS_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// What `demo` adds to a node: more routes.
 pub(crate) type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
+/// The way to the other nodes, and the task that keeps it open.
+type Nodes = (Redis, JoinHandle<()>);
+
 /// A node that listens.
 pub(crate) struct Node {
     /// Where.
@@ -42,17 +45,18 @@ pub(crate) struct Node {
     server: Server,
     gateway: Arc<carillon_gateway::Server<Gateway>>,
     publisher: Arc<Publisher>,
-    /// The way to the other nodes, if there may be any, and the task that keeps it open.
-    redis: Option<(Redis, JoinHandle<()>)>,
+    /// There may be other nodes.
+    redis: Option<Nodes>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
+    outbox: Option<JoinHandle<()>>,
 }
 
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let (backend, redis) = backend(settings).await?;
+        let (backend, outbox, redis) = backend(settings).await?;
         let Backend { admission, reader, log, explain, fanout, reception, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
@@ -80,6 +84,10 @@ impl Node {
         let api = Api::new(api_settings(settings), parts);
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
+        let outbox = outbox.map(|outbox| {
+            let drain = Drain::new(outbox, Arc::clone(&publisher));
+            tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
+        });
         tokio::spawn(trim(log, clock, settings.retention()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         let metrics = crate::metrics::start()?;
@@ -98,7 +106,7 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed })
+        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed, outbox })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -123,6 +131,9 @@ impl Node {
             self.gateway.drain().await;
             handle.stop(true).await;
             self.gateway.settle().await;
+            if let Some(outbox) = self.outbox {
+                drop(outbox.await);
+            }
             self.publisher.close();
             let ended = self.appender.await;
             self.gateway.note_last_seen().await;
@@ -149,9 +160,9 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
     })
 }
 
-/// The domain over its adapters, and the way to the other nodes if there may be any.
-async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<(Redis, JoinHandle<()>)>)> {
-    let Ports { log, inbox, explain, last_seen } = Store::open(settings).await?.ports();
+/// The domain over its adapters, where services publish by SQL, and the way to the other nodes if there may be any.
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn Outbox>>, Option<Nodes>)> {
+    let Ports { log, inbox, explain, last_seen, outbox } = Store::open(settings).await?.ports();
     let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -169,15 +180,11 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<(Redis,
         fanout,
         clock,
     };
-    Ok((backend, redis))
+    Ok((backend, outbox, redis))
 }
 
 /// The way to the other nodes, at work.
-fn redis(
-    settings: &Settings,
-    secret: &Secret,
-    presence: &Presence,
-) -> anyhow::Result<Option<(Redis, JoinHandle<()>)>> {
+fn redis(settings: &Settings, secret: &Secret, presence: &Presence) -> anyhow::Result<Option<Nodes>> {
     let Some(url) = settings.redis.clone() else { return Ok(None) };
     let link =
         carillon_fanout_redis::Settings { url, node_id: settings.node_id.clone(), secret: secret.clone() };
@@ -186,7 +193,7 @@ fn redis(
 }
 
 /// Waits for the end of the task; for ever, if there is none.
-async fn task(redis: &mut Option<(Redis, JoinHandle<()>)>) -> Result<(), JoinError> {
+async fn task(redis: &mut Option<Nodes>) -> Result<(), JoinError> {
     match redis {
         Some((_, task)) => task.await,
         None => std::future::pending().await,

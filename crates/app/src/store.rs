@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Explain, Inbox, LastSeen, Log, PortError};
+use carillon_domain::ports::{Explain, Inbox, LastSeen, Log, Outbox, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
@@ -27,6 +27,8 @@ pub(crate) struct Ports {
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) explain: Arc<dyn Explain>,
     pub(crate) last_seen: Arc<dyn LastSeen>,
+    /// Where services publish by SQL: where they share the database.
+    pub(crate) outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Ports {
@@ -36,6 +38,7 @@ impl Ports {
             inbox: Arc::clone(store) as _,
             explain: Arc::clone(store) as _,
             last_seen: Arc::clone(store) as _,
+            outbox: None,
         }
     }
 }
@@ -65,7 +68,10 @@ impl Store {
     pub(crate) fn ports(self) -> Ports {
         match self {
             Self::Sqlite(store) => Ports::of(&Arc::new(store)),
-            Self::Postgres(store) => Ports::of(&Arc::new(store)),
+            Self::Postgres(store) => {
+                let store = Arc::new(store);
+                Ports { outbox: Some(Arc::clone(&store) as _), ..Ports::of(&store) }
+            }
         }
     }
 

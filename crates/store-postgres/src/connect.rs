@@ -92,7 +92,7 @@ pub(crate) async fn connect(settings: &Settings, setup: &str) -> Result<Connecti
 pub(crate) fn setup(patience: Patience) -> String {
     let (statement, lock) = (patience.statement().as_millis(), patience.lock().as_millis());
     format!(
-        "SET default_transaction_isolation = 'read committed'; \
+        "SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
          SET plan_cache_mode = force_generic_plan; SET jit = off; \
          SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \

@@ -325,6 +325,15 @@ BEGIN
     here.relation := 'carillon.log_head'::regclass;
     is_known := here.system_id IS NOT NULL AND here.timeline IS NOT NULL;
     SELECT epoch INTO STRICT before FROM carillon.log_head WHERE id = 1;
+    is_renewed := false;
+    -- Nearly always; and a database that is read-only for a while can be looked at.
+    IF EXISTS (SELECT FROM carillon.log_head h WHERE h.id = 1
+        AND h.system_id IS NOT DISTINCT FROM coalesce(here.system_id, h.system_id)
+        AND h.timeline IS NOT DISTINCT FROM coalesce(here.timeline, h.timeline)
+        AND h.database = here.database AND h.relation = here.relation)
+    THEN
+        RETURN;
+    END IF;
     UPDATE carillon.log_head h
     SET epoch = CASE
             WHEN h.system_id <> here.system_id OR h.timeline <> here.timeline OR h.database <> here.database

@@ -80,7 +80,8 @@ pub trait Log: Send + Sync {
     /// As all ports.
     async fn blocked(&self) -> Result<Blocked, PortError>;
 
-    /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call; [`Head::trimmed`] moves up with the rows.
+    /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call, or a whole stretch of them at the cost of a few;
+    /// [`Head::trimmed`] moves up with the rows. Where rows go by stretches, some may stay for a day after they are too old.
     /// Returns whether there is more to delete.
     ///
     /// # Errors
