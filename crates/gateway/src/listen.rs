@@ -65,7 +65,10 @@ pub fn listen<A: Application>(
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                 // A long poll that its client abandoned is noticed at once only so.
                 .h1_allow_half_closed(false)
-                .on_connect_ext(|io: &TcpStream, _| bound_sending(io, UNACKNOWLEDGED))
+                .on_connect_ext(|io: &TcpStream, _| {
+                    send_at_once(io);
+                    bound_sending(io, UNACKNOWLEDGED);
+                })
                 .upgrade(fn_service(move |(request, io)| {
                     let served = upgrade::serve(Arc::clone(&upgraded), request, io);
                     async {
@@ -78,6 +81,14 @@ pub fn listen<A: Application>(
         })?
         .run();
     Ok((running, address))
+}
+
+/// Without Nagle's delay: the second of two small messages would otherwise wait for the first one's acknowledgement,
+/// which clients hold back for 40 ms.
+fn send_at_once(io: &TcpStream) {
+    if let Err(fault) = io.set_nodelay(true) {
+        tracing::debug!(error = %fault, "a connection sends with a delay");
+    }
 }
 
 #[cfg(target_os = "linux")]
