@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`Weather`] is what the links of now and later suffer, [`Cut`]s wait for a place in a stream, and
-//! [`FaultProxy::end_links`] ends the links of now. Each link is one task and holds at most [`QUEUE`] chunks a way.
+//! [`FaultProxy::end_links`] ends the links of now. Each link is one task and holds at most `QUEUE` chunks a way.
 
 mod link;
 
