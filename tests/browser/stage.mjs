@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 
-import { axe, Gateway, launch, signIn } from "./harness.mjs";
+import { axe, Gateway, launch, rows, signIn } from "./harness.mjs";
 
 const PHONE = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 800 };
@@ -47,6 +47,9 @@ export function stage(settings) {
     for (const title of titles) ids.push(await stage.gateway.tell(user, title, more));
     const page = await stage.page(options);
     await signIn(page, stage.gateway, user);
+    // The page is live before its list has come; the first page of it has 20.
+    const first = Math.min(titles.length, 20);
+    await until(async () => (await rows(page).count()) === first, "the list has come");
     return { page, user, ids, tell: (title, more) => stage.gateway.tell(user, title, more) };
   };
   return stage;

@@ -1,6 +1,5 @@
 //! `/metrics`: each figure moves when what it counts happens.
 
-use carillon_tests::clinic::note;
 use carillon_tests::light::Light;
 use carillon_tests::users::ann;
 use carillon_tests::{Clinic, Connect, NodeSettings, PATIENCE};
@@ -60,18 +59,7 @@ async fn one_who_falls_behind_is_counted() {
     let clinic = Clinic::open_with(NodeSettings::default().set("MAILBOX_BYTES", 65_536)).await;
     let mut slow = Light::connect(clinic.node.address(), &ann().token(), Some(8192)).await.unwrap();
     assert_eq!(slow.event().await.unwrap().0, "inbox:state");
-    let filler = "x".repeat(16_000);
-    for _ in 0..20 {
-        let items: Vec<_> = (0..50)
-            .map(|_| {
-                let mut item = note(&[&ann().room()], "much");
-                item["data"] = json!({"filler": filler});
-                item
-            })
-            .collect();
-        let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
-        batch.send().await.expect(207);
-    }
+    clinic.publish_many(&ann().room(), 1_000, 16_000).await;
     assert!(sample(&clinic, "carillon_mailboxes_filled_total").await > 0.0);
 }
 

@@ -4,7 +4,6 @@
 use carillon_auth_jwt::PidSealer;
 use carillon_domain::ports::{Pids as _, Secret};
 use carillon_domain::{Epoch, Offset, Position, Timestamp};
-use carillon_tests::clinic::note;
 use carillon_tests::journal::now;
 use carillon_tests::light::Light;
 use carillon_tests::store::Store;
@@ -75,15 +74,6 @@ impl Session {
     }
 }
 
-/// Publishes so many notifications to one user, with titles that count from 0.
-async fn publish_many(clinic: &Clinic, user: &User, count: usize) {
-    let items: Vec<Value> = (0..count).map(|number| note(&[&user.room()], &number.to_string())).collect();
-    for items in items.chunks(1_000) {
-        let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
-        batch.send().await.expect(207);
-    }
-}
-
 #[tokio::test]
 async fn one_who_was_away_for_longer_than_the_ring_is_given_all_from_the_store() {
     let settings = NodeSettings::default().set("PUBLISH_BURST", 10_000);
@@ -93,7 +83,7 @@ async fn one_who_was_away_for_longer_than_the_ring_is_given_all_from_the_store()
     away.light = None;
     clinic.tell(&ann(), "a").await;
     // The ring has 4,096 rows.
-    publish_many(&clinic, &ben(), 5_000).await;
+    clinic.publish_many(&ben().room(), 5_000, 0).await;
     clinic.tell(&ann(), "b").await;
     let mut back = Session::open(&clinic, &auth).await;
     assert_eq!((&back.replayed[..], back.is_recovered), (&["a".to_owned(), "b".to_owned()][..], true));
@@ -110,7 +100,7 @@ async fn as_much_as_the_limit_is_replayed_and_not_one_more() {
             let mut away = Session::begin(&clinic, &ann()).await;
             let auth = away.auth(&ann());
             away.light = None;
-            publish_many(&clinic, &ann(), missed).await;
+            clinic.publish_many(&ann().room(), missed, 0).await;
             if restarts {
                 clinic.node.kill9().await;
                 clinic.node.restart().await;

@@ -1,6 +1,5 @@
 //! A client that stops reading.
 
-use carillon_tests::clinic::note;
 use carillon_tests::light::Light;
 use carillon_tests::users::{ann, ben};
 use carillon_tests::{Clinic, NodeSettings, PATIENCE};
@@ -9,22 +8,6 @@ use tokio::time::timeout;
 
 /// More than the kernel's buffers and the mailbox hold together: about 20 MB.
 const NOTIFICATIONS: usize = 3000;
-const BATCH: usize = 200;
-
-async fn publish_much(clinic: &Clinic) {
-    let filler = "x".repeat(6000);
-    for first in (0..NOTIFICATIONS).step_by(BATCH) {
-        let items: Vec<Value> = (first..first + BATCH)
-            .map(|number| {
-                let mut item = note(&["role:patient"], &format!("{number}"));
-                item["data"] = json!({"filler": filler});
-                item
-            })
-            .collect();
-        let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
-        batch.send().await.expect(207);
-    }
-}
 
 #[tokio::test]
 async fn one_who_stops_reading_disturbs_nobody_and_misses_nothing() {
@@ -35,7 +18,7 @@ async fn one_who_stops_reading_disturbs_nobody_and_misses_nothing() {
     let mut fast = clinic.online(&ben()).await;
 
     // The slow one reads nothing while all of it is published, and the other hears all of it meanwhile.
-    publish_much(&clinic).await;
+    clinic.publish_many("role:patient", NOTIFICATIONS, 6_000).await;
     for number in 0..NOTIFICATIONS {
         assert_eq!(fast.notification().await["title"], format!("{number}"));
     }
@@ -66,7 +49,7 @@ async fn one_who_polls_slowly_misses_nothing_either() {
         .await;
     heard.clear();
 
-    publish_much(&clinic).await;
+    clinic.publish_many("role:patient", NOTIFICATIONS, 6_000).await;
     poll(&clinic, &path, &mut heard, |heard| heard.len() >= NOTIFICATIONS).await;
     for (number, text) in heard.iter().enumerate() {
         let event: Value = serde_json::from_str(text.strip_prefix("42").unwrap()).unwrap();

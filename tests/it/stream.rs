@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use carillon_tests::clinic::note;
 use carillon_tests::events::End;
 use carillon_tests::users::{JWT_SECRET, ann, ben, eve, sign};
 use carillon_tests::{Clinic, Connect, Events, Life, NodeSettings, PATIENCE, User};
@@ -190,19 +189,7 @@ async fn one_who_stops_reading_disturbs_nobody_and_misses_nothing() {
     let settings = NodeSettings::default().set("MAILBOX_BYTES", 65_536).set("PUBLISH_BURST", 10_000);
     let clinic = Clinic::open_with(settings).await;
     let (mut slow, mut fast) = (open(&clinic, &ann()).await, open(&clinic, &ben()).await);
-    let filler = "x".repeat(6000);
-    let publish = async {
-        for first in (0..NOTIFICATIONS).step_by(200) {
-            let item = |number: usize| {
-                let mut item = note(&["role:patient"], &format!("{number}"));
-                item["data"] = json!({"filler": filler});
-                item
-            };
-            let items: Vec<Value> = (first..first + 200).map(item).collect();
-            let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
-            batch.send().await.expect(207);
-        }
-    };
+    let publish = clinic.publish_many("role:patient", NOTIFICATIONS, 6_000);
     let hear = async {
         for number in 0..NOTIFICATIONS {
             assert_eq!(fast.hears("notification").await.data["title"], format!("{number}"));

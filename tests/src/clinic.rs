@@ -127,6 +127,28 @@ impl Clinic {
         }
     }
 
+    /// Publishes so many notifications to one room, in batches, with titles that count from 0 and so many bytes of data each.
+    ///
+    /// # Panics
+    /// When an answer is not 207.
+    #[track_caller]
+    pub fn publish_many(&self, room: &str, count: usize, bytes: usize) -> impl Future<Output = ()> {
+        let (at, room, filler) = (Location::caller(), room.to_owned(), "x".repeat(bytes));
+        let item = move |number: usize| {
+            let mut item = note(&[&room], &number.to_string());
+            item["data"] = json!({"filler": filler});
+            item
+        };
+        async move {
+            for first in (0..count).step_by(100) {
+                let items: Vec<Value> = (first..count.min(first + 100)).map(&item).collect();
+                let batch = self.http.post("/api/v1/notifications/batch", &json!({"items": items}));
+                let answer = batch.with_key().send().await;
+                assert_eq!(answer.status, 207, "{at}: {}", answer.text);
+            }
+        }
+    }
+
     /// That none of these clients has anything waiting: a fence published now to their users is the next thing that
     /// each hears. What was answered before the fence was published comes before it in the log, hence to each client.
     ///

@@ -1,6 +1,7 @@
 //! One node, put together: settings to ports, ports to use cases, use cases to the two edges, and its life from start
 //! to drain.
 
+use std::future::pending;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -107,6 +108,8 @@ impl Node {
             // A node that accepts and does not deliver, or keeps nothing, is worse than one that is started again.
             ended = &mut self.feed => anyhow::bail!("the log is no longer followed: {ended:?}"),
             ended = &mut self.appender => anyhow::bail!("nothing can be kept any more: {ended:?}"),
+            ended = async { match &mut self.outbox { Some(outbox) => outbox.await, None => pending().await } } =>
+                anyhow::bail!("nothing is taken from the outbox any more: {ended:?}"),
             _ = term.recv() => {}
             _ = int.recv() => {}
         }

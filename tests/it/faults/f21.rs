@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use carillon_tests::clinic::note;
 use carillon_tests::fleet::{Fleet, WAYS};
 use carillon_tests::journal::{Journal, Standing, Told, now};
 use carillon_tests::light::Light;
@@ -15,7 +14,6 @@ use tokio::time::timeout;
 
 /// More than a slow client's connection and the ring hold together: 15 MB.
 const ROWS: usize = 1_000;
-const BATCH: usize = 100;
 
 async fn open() -> (Postgres, Clinic) {
     let database = Postgres::create().await;
@@ -63,7 +61,7 @@ async fn f21_a_slow_client() {
     let ids = slow.join(&json!({"token": ann().token()})).await.unwrap();
     assert_eq!(slow.event().await.unwrap().0, "inbox:state");
     let mut fast = clinic.online(&ben()).await;
-    publish_much(&clinic).await;
+    clinic.publish_many("role:patient", ROWS, 15_000).await;
     for number in 0..ROWS {
         assert_eq!(fast.notification().await["title"], format!("{number}"));
     }
@@ -84,19 +82,4 @@ async fn f21_a_slow_client() {
     clinic.tell(&ann(), "next").await;
     assert_eq!(timeout(PATIENCE, back.event()).await.unwrap().unwrap().1[0]["title"], "next");
     println!("F21 slow: {heard} of {ROWS} heard without a hole, told to reload, then heard what came next");
-}
-
-async fn publish_much(clinic: &Clinic) {
-    let filler = "x".repeat(15_000);
-    for first in (0..ROWS).step_by(BATCH) {
-        let items: Vec<Value> = (first..first + BATCH)
-            .map(|number| {
-                let mut item = note(&["role:patient"], &format!("{number}"));
-                item["data"] = json!({"filler": filler});
-                item
-            })
-            .collect();
-        let batch = clinic.http.post("/api/v1/notifications/batch", &json!({"items": items})).with_key();
-        batch.send().await.expect(207);
-    }
 }
