@@ -17,7 +17,7 @@ use crate::statement::{Statement, done};
 /// One call, one statement, one commit: a transaction held open from here would keep everyone waiting for as long as this
 /// process stands still.
 const APPEND: &str = "SELECT epoch, start, others, outcomes, firsts, earlier_publishes, earlier_ids, earlier_rooms \
-    FROM carillon.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    FROM carillon.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
 type AnswerSql = (
     BigInt,
@@ -60,16 +60,26 @@ fn turns(batch: &[Publish]) -> Vec<i32> {
 }
 
 fn statement<'a>(batch: &'a [Publish], turns: &'a [i32]) -> Statement<'a, AnswerSql> {
-    let keys = || batch.iter().map(|publish| publish.key.as_ref());
+    // Most batches have no key at all, and then the server need not look.
+    let all = || batch.iter().map(|publish| publish.key.as_ref());
+    let keys = || batch.iter().any(|publish| publish.key.is_some()).then(all);
+    let last_turn = turns.iter().max().copied().unwrap_or(-1);
     let rows = || batch.iter().flat_map(|publish| &publish.rows);
     let news = || rows().map(|(_, notification)| notification);
     let publishes = (1_i32..).zip(batch).flat_map(|(n, publish)| publish.rows.iter().map(move |_| n));
     Statement::new(APPEND)
         .bind::<Array<SqlUuid>, _>(batch.iter().map(|publish| publish.event_id.as_uuid()).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(turns)
-        .bind::<Array<Nullable<Text>>, _>(keys().map(|key| Some(key?.scope.as_str())).collect::<Vec<_>>())
-        .bind::<Array<Nullable<Text>>, _>(keys().map(|key| Some(key?.key.as_str())).collect::<Vec<_>>())
-        .bind::<Array<Nullable<Binary>>, _>(keys().map(|key| Some(&key?.fingerprint[..])).collect::<Vec<_>>())
+        .bind::<Integer, _>(last_turn)
+        .bind::<Nullable<Array<Nullable<Text>>>, _>(
+            keys().map(|keys| keys.map(|key| Some(key?.scope.as_str())).collect::<Vec<_>>()),
+        )
+        .bind::<Nullable<Array<Nullable<Text>>>, _>(
+            keys().map(|keys| keys.map(|key| Some(key?.key.as_str())).collect::<Vec<_>>()),
+        )
+        .bind::<Nullable<Array<Nullable<Binary>>>, _>(
+            keys().map(|keys| keys.map(|key| Some(&key?.fingerprint[..])).collect::<Vec<_>>()),
+        )
         .bind::<Array<BigInt>, _>(batch.iter().map(|publish| publish.at.as_millis()).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(publishes.collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(news().map(|n| n.id.as_uuid()).collect::<Vec<_>>())

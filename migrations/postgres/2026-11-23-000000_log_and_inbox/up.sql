@@ -153,8 +153,10 @@ SELECT carillon.extend(1, 0);
 -- key, so that within a turn no two can meet. `others` names the publishes that add nothing: 1 is kept already, by its
 -- event id; 2 replays the first use of its key, 3 has another fingerprint than that. `firsts` is the event id of what
 -- was kept then, `earlier` its rows.
+--
+-- Nearly every batch is new and without keys (`scopes` is then null): what it costs to find that out is what appending costs.
 CREATE FUNCTION carillon.append(
-    event_ids uuid[], turns int[], scopes text[], keys text[], fingerprints bytea[], used bigint[],
+    event_ids uuid[], turns int[], last_turn int, scopes text[], keys text[], fingerprints bytea[], used bigint[],
     publishes int[], ids uuid[], rooms text[], events text[], types text[], titles text[], messages text[],
     datas text[], priorities text[], action_urls text[], created bigint[], expires bigint[],
     OUT epoch bigint, OUT start bigint, OUT others int[], OUT outcomes int[], OUT firsts uuid[],
@@ -177,24 +179,29 @@ BEGIN
     IF head + cardinality(ids) > (SELECT p.last FROM carillon.partitions p ORDER BY p.last DESC LIMIT 1) THEN
         PERFORM carillon.extend(head, cardinality(ids));
     END IF;
-    FOR this_turn IN 0 .. coalesce((SELECT max(t) FROM unnest(turns) t), -1) LOOP
-        SELECT coalesce(array_agg(v.n), '{}'), array_agg(v.outcome), array_agg(v.first)
-        INTO found_others, found_outcomes, found_firsts
-        FROM (
-            SELECT p.n::int AS n, CASE WHEN known THEN p.event_id ELSE k.event_id END AS first,
-                CASE WHEN known THEN 1
-                    WHEN k.fingerprint <> p.fingerprint THEN 3
-                    -- A key whose rows are gone is as good as forgotten.
-                    WHEN EXISTS (SELECT FROM carillon.notifications n WHERE n.event_id = k.event_id) THEN 2
-                END AS outcome
-            FROM unnest(event_ids, turns, scopes, keys, fingerprints)
-                WITH ORDINALITY AS p (event_id, turn, scope, key, fingerprint, n)
-            CROSS JOIN LATERAL (SELECT EXISTS (
-                SELECT FROM carillon.notifications n WHERE n.event_id = p.event_id AND n.position > start - recent
-            ) AS known) AS e
-            LEFT JOIN carillon.idempotency_keys k ON k.scope = p.scope AND k.key = p.key
-            WHERE p.turn = this_turn
-        ) v WHERE v.outcome IS NOT NULL;
+    FOR this_turn IN 0 .. last_turn LOOP
+        found_others := '{}';
+        IF scopes IS NOT NULL OR EXISTS (
+            SELECT FROM carillon.notifications n WHERE n.event_id = ANY (event_ids) AND n.position > start - recent
+        ) THEN
+            SELECT coalesce(array_agg(v.n), '{}'), array_agg(v.outcome), array_agg(v.first)
+            INTO found_others, found_outcomes, found_firsts
+            FROM (
+                SELECT p.n::int AS n, CASE WHEN known THEN p.event_id ELSE k.event_id END AS first,
+                    CASE WHEN known THEN 1
+                        WHEN k.fingerprint <> p.fingerprint THEN 3
+                        -- A key whose rows are gone is as good as forgotten.
+                        WHEN EXISTS (SELECT FROM carillon.notifications n WHERE n.event_id = k.event_id) THEN 2
+                    END AS outcome
+                FROM unnest(event_ids, turns, scopes, keys, fingerprints)
+                    WITH ORDINALITY AS p (event_id, turn, scope, key, fingerprint, n)
+                CROSS JOIN LATERAL (SELECT EXISTS (
+                    SELECT FROM carillon.notifications n WHERE n.event_id = p.event_id AND n.position > start - recent
+                ) AS known) AS e
+                LEFT JOIN carillon.idempotency_keys k ON k.scope = p.scope AND k.key = p.key
+                WHERE p.turn = this_turn
+            ) v WHERE v.outcome IS NOT NULL;
+        END IF;
 
         INSERT INTO carillon.notifications
         SELECT head + row_number() OVER (ORDER BY r.n), r.id, r.event_id, r.room, r.event, r.type, r.title, r.message,
@@ -209,13 +216,15 @@ BEGIN
         GET DIAGNOSTICS added = ROW_COUNT;
         head := head + added;
 
-        INSERT INTO carillon.idempotency_keys AS k
-        SELECT p.scope, p.key, p.fingerprint, p.event_id, p.used_at
-        FROM unnest(event_ids, turns, scopes, keys, fingerprints, used)
-            WITH ORDINALITY AS p (event_id, turn, scope, key, fingerprint, used_at, n)
-        WHERE p.scope IS NOT NULL AND p.turn = this_turn AND p.n <> ALL (found_others)
-        ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, event_id = excluded.event_id,
-            created_at = excluded.created_at;
+        IF scopes IS NOT NULL THEN
+            INSERT INTO carillon.idempotency_keys AS k
+            SELECT p.scope, p.key, p.fingerprint, p.event_id, p.used_at
+            FROM unnest(event_ids, turns, scopes, keys, fingerprints, used)
+                WITH ORDINALITY AS p (event_id, turn, scope, key, fingerprint, used_at, n)
+            WHERE p.scope IS NOT NULL AND p.turn = this_turn AND p.n <> ALL (found_others)
+            ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, event_id = excluded.event_id,
+                created_at = excluded.created_at;
+        END IF;
 
         IF found_others <> '{}' THEN
             others := others || found_others;
