@@ -33,6 +33,7 @@ pub mod postgres;
 pub mod postmaster;
 pub mod producer;
 pub mod raw;
+pub mod redis;
 pub mod store;
 pub mod users;
 
@@ -46,6 +47,7 @@ pub use events::Events;
 pub use http::{Answer, Call, Http};
 pub use node::{Node, NodeSettings};
 pub use postgres::Postgres;
+pub use redis::RedisServer;
 pub use users::User;
 
 /// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.

@@ -11,6 +11,7 @@
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `GET /api/v1/stream` | `stream` |
+//! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
@@ -24,6 +25,7 @@ mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod presence;
 mod problem;
 mod publish;
 mod stream;
@@ -37,8 +39,8 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Explain, Log};
-use carillon_domain::{Admission, Publisher, Reader};
+use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log};
+use carillon_domain::{Admission, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
 pub use stream::OpenStream;
@@ -86,6 +88,12 @@ pub struct ApiParts {
     pub log: Arc<dyn Log>,
     /// Asked what became of a publish.
     pub explain: Arc<dyn Explain>,
+    /// Knows who is here.
+    pub reception: Reception,
+    /// Knows this node's sockets.
+    pub connections: Arc<dyn Connections>,
+    /// Asked by `/readyz` whether it reaches all nodes.
+    pub fanout: Arc<dyn Fanout>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.
@@ -173,6 +181,10 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
+        .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
+        .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
+        .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }
