@@ -4,7 +4,7 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
-//! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
+//! Fault tests put a [`cluster`] of nodes and a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
 //! the [`store`] past the gateway, and give all of it to the [`checker`].
 //!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
@@ -19,6 +19,7 @@
 pub mod checker;
 pub mod client;
 pub mod clinic;
+pub mod cluster;
 pub mod conformance;
 pub mod dice;
 pub mod driver;
@@ -41,6 +42,7 @@ use std::time::Duration;
 
 pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
+pub use cluster::{Cluster, Meeting};
 pub use dice::Dice;
 pub use driver::Life;
 pub use events::Events;
