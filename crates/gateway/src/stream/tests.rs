@@ -114,6 +114,20 @@ async fn a_silent_stream_has_a_heartbeat_and_ends_with_its_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_many_come_to_the_store_at_once_and_the_others_wait() {
+    let server = server(&MemoryLog::new()).await;
+    let gateway = &server.application;
+    let turns = futures_util::future::join_all((0..crate::gateway::STORE_TURNS).map(|_| gateway.store_turn()));
+    let mut turns = turns.await;
+    let next = Heard::open(&server, "1");
+    tokio::pin!(next);
+    let waited = tokio::time::timeout(Duration::from_secs(5), &mut next).await;
+    assert!(waited.is_err(), "it came to the store without a turn");
+    turns.pop();
+    next.await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_ends_every_stream_in_time_and_frees_its_place() {
     let server = server(&MemoryLog::new()).await;
     let mut one = Heard::open(&server, "1").await;
