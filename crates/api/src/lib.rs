@@ -10,12 +10,14 @@
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
 
+mod audit;
 mod body;
 mod caller;
 mod envelope;
@@ -26,6 +28,7 @@ mod inbox;
 mod limits;
 mod problem;
 mod publish;
+mod query;
 mod stream;
 
 use std::num::NonZeroU32;
@@ -37,7 +40,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Explain, Log};
+use carillon_domain::ports::{Audit, Clock, Explain, Log};
 use carillon_domain::{Admission, Publisher, Reader};
 
 pub use caller::PublishKeys;
@@ -86,6 +89,8 @@ pub struct ApiParts {
     pub log: Arc<dyn Log>,
     /// Asked what became of a publish.
     pub explain: Arc<dyn Explain>,
+    /// Where what admins do is noted.
+    pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.
@@ -173,6 +178,7 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

@@ -14,7 +14,7 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Trim};
+use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, Trim};
 use carillon_domain::{Admission, AppendLimits, Drain, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
@@ -51,7 +51,8 @@ pub(crate) struct Node {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let (backend, outbox) = backend(settings).await?;
+        let (backend, more) = backend(settings).await?;
+        let More { audit, outbox } = more;
         let Backend { admission, reader, log, explain, fanout, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
@@ -64,6 +65,7 @@ impl Node {
             admission,
             log: Arc::clone(&log),
             explain,
+            audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
@@ -72,7 +74,7 @@ impl Node {
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         let outbox = outbox.map(|outbox| {
-            let drain = Drain::new(outbox, Arc::clone(&publisher));
+            let drain = Drain::new(outbox, Arc::clone(&publisher), audit);
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -143,9 +145,15 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
     })
 }
 
+/// The ports that the gateway has no part in.
+struct More {
+    audit: Arc<dyn Audit>,
+    outbox: Option<Arc<dyn Outbox>>,
+}
+
 /// The domain over its adapters.
-async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn Outbox>>)> {
-    let Ports { log, inbox, explain, outbox } = Store::open(settings).await?.ports();
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
+    let Ports { log, inbox, explain, audit, outbox } = Store::open(settings).await?.ports();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -159,7 +167,7 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn
         fanout,
         clock,
     };
-    Ok((backend, outbox))
+    Ok((backend, More { audit, outbox }))
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

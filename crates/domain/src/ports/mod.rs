@@ -2,6 +2,7 @@
 //! is held to it by the same contract suite (`testing`, under that feature).
 
 mod ambient;
+mod audit;
 mod authenticate;
 mod explain;
 mod fanout;
@@ -11,6 +12,7 @@ mod outbox;
 mod pids;
 
 pub use ambient::{Clock, MintIds};
+pub use audit::Audit;
 pub use authenticate::{AuthError, Authenticate};
 pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 
 use super::Stores;
 use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::testing::{MemoryLog, MemoryOutbox, block_on};
+use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, block_on};
 use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -37,6 +37,12 @@ fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest
 
 crate::outbox_contract!(run_outbox);
 
+fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn crate::ports::Audit>) -> F) {
+    block_on(case(Arc::new(MemoryAudit::new())));
+}
+
+crate::audit_contract!(run_audit);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -50,6 +56,7 @@ fn no_case_is_forgotten() {
         include_str!("unread.rs"),
         include_str!("walk.rs"),
         include_str!("outbox.rs"),
+        include_str!("audit.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
