@@ -3,12 +3,9 @@
 use std::time::{Duration, Instant};
 
 use carillon_tests::users::{ann, ben, chen, diaz, eve};
-use carillon_tests::{Clinic, NodeSettings, Postgres, RedisServer};
+use carillon_tests::{Clinic, NodeSettings, PATIENCE, Postgres, RedisServer};
 use serde_json::{Value, json};
 use tokio::time::sleep;
-
-/// The longest that a node may be wrong about who is here (FAULTS.md I9).
-const GHOST: Duration = Duration::from_secs(25);
 
 struct Nodes {
     clinics: Vec<Clinic>,
@@ -38,7 +35,7 @@ impl Nodes {
     async fn until_ready(&self, n: usize, status: &str) {
         let begun = Instant::now();
         while self.clinics[n].http.get("/readyz").send().await.expect(200)["status"] != status {
-            assert!(begun.elapsed() < GHOST, "node {n} never became {status}");
+            assert!(begun.elapsed() < PATIENCE, "node {n} never became {status}");
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -53,7 +50,7 @@ impl Nodes {
                 if counts == *expected {
                     break;
                 }
-                assert!(begun.elapsed() < GHOST, "node {n} counts {counts}, not {expected}");
+                assert!(begun.elapsed() < PATIENCE, "node {n} counts {counts}, not {expected}");
                 sleep(Duration::from_millis(50)).await;
             }
         }

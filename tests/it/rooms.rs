@@ -86,6 +86,7 @@ fn probes(id: &str) -> Vec<Probe> {
         ),
         probe("/v1/events", "POST", "/v1/events".into(), Some(json!({})), Forbidden),
         probe("/v1/events/{id}", "GET", format!("/v1/events/{id}"), None, Forbidden),
+        probe("/v1/audit", "GET", "/v1/audit".into(), None, Forbidden),
         probe("/v1/notifications/unread-count", "GET", format!("{INBOX}/unread-count"), None, Own),
         probe("/v1/notifications/{id}", "GET", format!("{INBOX}/{id}"), None, NotFound),
         probe(

@@ -10,6 +10,7 @@
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
@@ -17,6 +18,7 @@
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
 
+mod audit;
 mod body;
 mod caller;
 mod envelope;
@@ -28,6 +30,7 @@ mod limits;
 mod presence;
 mod problem;
 mod publish;
+mod query;
 mod stream;
 
 use std::num::NonZeroU32;
@@ -39,7 +42,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log};
+use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
 use carillon_domain::{Admission, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
@@ -94,6 +97,8 @@ pub struct ApiParts {
     pub connections: Arc<dyn Connections>,
     /// Asked by `/readyz` whether it reaches all nodes.
     pub fanout: Arc<dyn Fanout>,
+    /// Where what admins do is noted.
+    pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.
@@ -185,6 +190,7 @@ fn api() -> impl HttpServiceFactory {
         .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
         .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
         .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
+        .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

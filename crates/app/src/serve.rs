@@ -14,7 +14,7 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
+use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
 use carillon_domain::{Admission, AppendLimits, Drain, Presence, Publisher, Reader, Reception};
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
@@ -57,7 +57,8 @@ pub(crate) struct Node {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let (backend, outbox, redis) = backend(settings).await?;
+        let (backend, more) = backend(settings).await?;
+        let More { audit, outbox, redis } = more;
         let Backend { admission, reader, log, explain, fanout, reception, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
@@ -78,6 +79,7 @@ impl Node {
             reception,
             connections: gateway.sockets(),
             fanout,
+            audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
@@ -86,7 +88,7 @@ impl Node {
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         let outbox = outbox.map(|outbox| {
-            let drain = Drain::new(outbox, Arc::clone(&publisher));
+            let drain = Drain::new(outbox, Arc::clone(&publisher), audit);
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -163,9 +165,16 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
     })
 }
 
-/// The domain over its adapters, where services publish by SQL, and the way to the other nodes if there may be any.
-async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn Outbox>>, Option<Nodes>)> {
-    let Ports { log, inbox, explain, last_seen, outbox } = Store::open(settings).await?.ports();
+/// What the gateway has no part in.
+struct More {
+    audit: Arc<dyn Audit>,
+    outbox: Option<Arc<dyn Outbox>>,
+    redis: Option<Nodes>,
+}
+
+/// The domain over its adapters.
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
+    let Ports { log, inbox, explain, last_seen, audit, outbox } = Store::open(settings).await?.ports();
     let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -183,7 +192,7 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn
         fanout,
         clock,
     };
-    Ok((backend, outbox, redis))
+    Ok((backend, More { audit, outbox, redis }))
 }
 
 /// The way to the other nodes, at work.

@@ -39,6 +39,7 @@ macro_rules! mutated {
 }
 
 mod admission;
+mod audit;
 mod blocking;
 mod draft;
 mod drain;
@@ -63,6 +64,7 @@ pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal, bearer};
+pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use drain::{Drain, Drained};

@@ -21,7 +21,7 @@ use crate::socket::Socket;
 
 /// Visits to the store that connections on their way to live make at the same time. When thousands come back at once
 /// the rest waits here, in order, instead of in the store's pool, where waiting ends in a fault.
-const STORE_TURNS: usize = 16;
+pub(crate) const STORE_TURNS: usize = 16;
 /// Rows in one read of the recent past.
 const PAGE: u32 = 1_024;
 

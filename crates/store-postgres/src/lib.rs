@@ -19,6 +19,7 @@
 //! ```
 
 mod append;
+mod audit;
 mod connect;
 mod error;
 mod explain;

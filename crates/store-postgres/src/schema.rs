@@ -3,6 +3,17 @@
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
+    carillon.audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        detail -> Text,
+    }
+}
+
+table! {
     carillon.log_head (id) {
         id -> Integer,
         epoch -> BigInt,

@@ -3,6 +3,18 @@
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        detail -> Text,
+        key -> Nullable<Binary>,
+    }
+}
+
+table! {
     log_head (id) {
         id -> BigInt,
         epoch -> BigInt,

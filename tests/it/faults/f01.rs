@@ -35,7 +35,7 @@ async fn killed_in_turn(name: &str, meeting: Meeting) {
         }
     })
     .await;
-    stage.all(Duration::from_secs(10), |client| client.online).await;
+    stage.all(|client| client.online).await;
     let known = stage.nodes.until_present(clients, clients).await;
     stage.publishes_for(1_000).await;
     let verdict = stage.finish(name, fault, true).await;

@@ -36,7 +36,7 @@ async fn frozen(scale: Scale, seconds: u64) {
         stage.nodes[0].signal(Signal::CONT);
     })
     .await;
-    stage.all(Duration::from_secs(10), |client| client.online).await;
+    stage.all(|client| client.online).await;
     stage.nodes.until_present(clients, clients).await;
     stage.publishes_for(1_000).await;
     let verdict = stage.finish(&format!("F03 for {seconds} s"), fault, true).await;

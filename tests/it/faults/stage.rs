@@ -1,7 +1,6 @@
 //! The stage of a fault test: nodes over one store, a proxy before them, clients that keep a journal, a producer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use carillon_tests::checker::{Case, Lineage, LogRow, Verdict, check};
 use carillon_tests::faultproxy::FaultProxy;
@@ -140,7 +139,7 @@ impl Stage {
             stage.joins_lightly(&user);
             rooms.push(user.room());
         }
-        stage.all(PATIENCE, |client| client.online).await;
+        stage.all(|client| client.online).await;
         let shared: Vec<String> = vec!["all".into(), "role:patient".into()];
         let rooms = if rooms.is_empty() { shared.clone() } else { rooms };
         let rate = stage.setup.scale.rate;
@@ -207,17 +206,13 @@ impl Stage {
     /// Waits until all clients stand so.
     ///
     /// # Panics
-    /// When some do not after so many seconds.
+    /// When some do not within [`PATIENCE`].
     #[track_caller]
-    pub(super) fn all(
-        &self,
-        within: Duration,
-        stand: impl Fn(&Standing) -> bool,
-    ) -> impl Future<Output = ()> {
+    pub(super) fn all(&self, stand: impl Fn(&Standing) -> bool) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
         let everyone: Vec<u64> = self.clients.iter().map(|client| client.client).collect();
         async move {
-            let left = self.journal.until(everyone, within, stand).await;
+            let left = self.journal.until(everyone, PATIENCE, stand).await;
             let tails: Vec<_> =
                 left.iter().take(3).map(|client| (client, self.journal.tail(*client))).collect();
             assert!(

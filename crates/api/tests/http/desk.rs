@@ -12,16 +12,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Connected, Connections, Explain, Inbox, Log, Missed, PortError,
-    Publish, Secret, Trim,
+    Appended, Audit, AuthError, Authenticate, Clock, Connected, Connections, Explain, Inbox, Log, Missed,
+    PortError, Publish, Secret, Trim,
 };
 use carillon_domain::testing::{
-    CountingIds, Cuttable, FixedClock, MemoryInbox, MemoryLog, MemorySeen, instant,
+    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryInbox, MemoryLog, MemorySeen, instant,
 };
 use carillon_domain::{
-    Admission, AppendLimits, Blocked, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery,
-    Listing, Mark, Marked, NotificationId, Page, Position, Presence, Principal, Publisher, Reader, Reception,
-    Role, Timestamp,
+    Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
+    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Page, Position, Presence,
+    Principal, Publisher, Reader, Reception, Role, Timestamp,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -32,6 +32,7 @@ pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
 
 pub(crate) struct Desk {
     pub(crate) log: MemoryLog,
+    pub(crate) audit: MemoryAudit,
     pub(crate) mood: Arc<Mood>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) fanout: Arc<Cuttable>,
@@ -61,7 +62,7 @@ impl Desk {
 
     fn with(settings: &ApiSettings) -> Self {
         let publish_keys = [("booking", KEY), ("billing", OTHER_KEY)].into_iter().collect();
-        let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
+        let (log, audit, mood) = (MemoryLog::new(), MemoryAudit::new(), Arc::new(Mood::default()));
         let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
         let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });
         let fanout = Arc::new(Cuttable::default());
@@ -86,12 +87,13 @@ impl Desk {
             reception: reception.clone(),
             connections: Arc::new(Sockets),
             fanout: Arc::clone(&fanout) as _,
+            audit: Arc::new(Moody { inner: audit.clone(), mood: Arc::clone(&mood) }),
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
-        Self { log, mood, draining, fanout, reception, publisher, api }
+        Self { log, audit, mood, draining, fanout, reception, publisher, api }
     }
 
     pub(crate) async fn call(&self, request: TestRequest) -> Answer {
@@ -297,6 +299,19 @@ impl Explain for Moody<MemoryLog> {
 
     async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError> {
         self.inner.reached(node, sockets).await
+    }
+}
+
+#[async_trait]
+impl Audit for Moody<MemoryAudit> {
+    async fn note(&self, note: &AuditNote) -> Result<(), PortError> {
+        self.mood.check().await?;
+        self.inner.note(note).await
+    }
+
+    async fn entries(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, PortError> {
+        self.mood.check().await?;
+        self.inner.entries(query).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! is held to it by the same contract suite (`testing`, under that feature).
 
 mod ambient;
+mod audit;
 mod authenticate;
 mod explain;
 mod fanout;
@@ -12,6 +13,7 @@ mod pids;
 mod presence;
 
 pub use ambient::{Clock, MintIds};
+pub use audit::Audit;
 pub use authenticate::{AuthError, Authenticate};
 pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};

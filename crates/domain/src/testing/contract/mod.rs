@@ -5,6 +5,7 @@
 //! in one adapter becomes a case here.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
+pub mod audit;
 mod desk;
 pub mod explain;
 pub mod fanout;
@@ -160,6 +161,16 @@ macro_rules! outbox_contract {
             outbox: what_was_posted_is_claimed_in_its_order, what_someone_has_in_hand_is_nobody_elses,
                 what_was_left_is_claimed_again, what_is_done_is_forgotten,
                 what_cannot_be_understood_is_laid_aside;
+        }
+    };
+}
+
+/// As [`store_contract!`](crate::store_contract), for an [`Audit`](crate::ports::Audit): `$run` opens an empty one.
+#[macro_export]
+macro_rules! audit_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            audit: what_was_noted_comes_back_in_order, a_key_is_noted_once;
         }
     };
 }

@@ -14,7 +14,7 @@ use super::presence as presence_cases;
 use crate::ports::{
     Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
 };
-use crate::testing::{MemoryLog, MemoryOutbox, MemorySeen, block_on};
+use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, MemorySeen, block_on};
 use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -70,6 +70,12 @@ fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest
 
 crate::outbox_contract!(run_outbox);
 
+fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn crate::ports::Audit>) -> F) {
+    block_on(case(Arc::new(MemoryAudit::new())));
+}
+
+crate::audit_contract!(run_audit);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -86,6 +92,7 @@ fn no_case_is_forgotten() {
         include_str!("seen.rs"),
         include_str!("presence.rs"),
         include_str!("outbox.rs"),
+        include_str!("audit.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
