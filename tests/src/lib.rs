@@ -5,7 +5,7 @@
 //! client without that process, for raw frames and for many thousands of connections.
 //!
 //! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
-//! the [`store`] past the gateway, and give all of it to the [`checker`].
+//! the [`store`] past the gateway, and give all of it to the [`checker`]. [`nginx`] is the real one, before two nodes.
 //!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
 //!
@@ -28,6 +28,7 @@ pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod light;
+pub mod nginx;
 pub mod node;
 pub mod postgres;
 pub mod postmaster;
@@ -44,6 +45,7 @@ pub use dice::Dice;
 pub use driver::Life;
 pub use events::Events;
 pub use http::{Answer, Call, Http};
+pub use nginx::Nginx;
 pub use node::{Node, NodeSettings};
 pub use postgres::Postgres;
 pub use users::User;
