@@ -21,6 +21,7 @@ mod limits;
 mod live_rights;
 mod marks;
 mod metrics;
+mod nginx;
 mod origins;
 mod outbox;
 mod parsers;

@@ -4,8 +4,13 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
+<<<<<<< HEAD
 //! Fault tests put a [`cluster`] of nodes and a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
 //! the [`store`] past the gateway, and give all of it to the [`checker`].
+=======
+//! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
+//! the [`store`] past the gateway, and give all of it to the [`checker`]. [`nginx`] is the real one, before two nodes.
+>>>>>>> 2f7efb5
 //!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
 //!
@@ -29,6 +34,7 @@ pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod light;
+pub mod nginx;
 pub mod node;
 pub mod postgres;
 pub mod postmaster;
@@ -47,6 +53,7 @@ pub use dice::Dice;
 pub use driver::Life;
 pub use events::Events;
 pub use http::{Answer, Call, Http};
+pub use nginx::Nginx;
 pub use node::{Node, NodeSettings};
 pub use postgres::Postgres;
 pub use redis::RedisServer;
