@@ -4,13 +4,9 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
-<<<<<<< HEAD
-//! Fault tests put a [`cluster`] of nodes and a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
-//! the [`store`] past the gateway, and give all of it to the [`checker`].
-=======
-//! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
-//! the [`store`] past the gateway, and give all of it to the [`checker`]. [`nginx`] is the real one, before two nodes.
->>>>>>> 2f7efb5
+//! Fault tests put a [`cluster`] of nodes and a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients
+//! write a [`journal`], read the [`store`] past the gateway, and give all of it to the [`checker`]. [`nginx`] is the real
+//! one, before two nodes.
 //!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
 //!
