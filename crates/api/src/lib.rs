@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /healthz`, `/readyz` | `health` |
@@ -24,6 +25,7 @@ mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod preferences;
 mod problem;
 mod publish;
 mod stream;
@@ -38,7 +40,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Clock, Explain, Log};
-use carillon_domain::{Admission, Publisher, Reader};
+use carillon_domain::{Admission, Preferences, Publisher, Reader};
 
 pub use caller::PublishKeys;
 pub use stream::OpenStream;
@@ -80,6 +82,8 @@ pub struct ApiParts {
     pub publisher: Arc<Publisher>,
     /// Lists, counts and marks.
     pub reader: Reader,
+    /// Knows what users want to hear of.
+    pub preferences: Preferences,
     /// Knows whom a token speaks for.
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
@@ -172,6 +176,11 @@ fn api() -> impl HttpServiceFactory {
             "/v1/notifications/{id}",
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
+        ))
+        .service(resource(
+            "/v1/preferences",
+            "GET, HEAD, PUT",
+            [get(preferences::show), web::put().to(preferences::change)],
         ))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Trim};
-use carillon_domain::{Admission, AppendLimits, Drain, Publisher, Reader};
+use carillon_domain::{Admission, AppendLimits, Drain, Preferences, Publisher, Reader};
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,6 +60,11 @@ impl Node {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
+            preferences: Preferences::new(
+                reader.clone(),
+                Arc::clone(&publisher),
+                settings.notification_types.clone(),
+            ),
             reader,
             admission,
             log: Arc::clone(&log),

@@ -49,8 +49,11 @@ mod follower;
 mod id;
 mod inbox;
 mod log;
+mod memo;
+mod muting;
 mod notification;
 pub mod ports;
+mod preferences;
 mod principal;
 mod publisher;
 mod reader;
@@ -76,7 +79,10 @@ pub use inbox::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
 };
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
+pub use memo::Memo;
+pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};
 pub use notification::{Data, Kind, Notification, Priority};
+pub use preferences::{Preferences, PreferencesError};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};

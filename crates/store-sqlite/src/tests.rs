@@ -92,7 +92,8 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        assert_eq!(migrate(), ["20261122000000", "20261123000000", "20261123020000", "20261123021500"]);
+        let all = ["20261122000000", "20261123000000", "20261123020000", "20261123021500", "20261123050500"];
+        assert_eq!(migrate(), all);
         assert!(migrate().is_empty());
     }
 

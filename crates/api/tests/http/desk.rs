@@ -18,7 +18,8 @@ use carillon_domain::ports::{
 use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
 use carillon_domain::{
     Admission, AppendLimits, Blocked, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery,
-    Listing, Mark, Marked, NotificationId, Page, Position, Principal, Publisher, Reader, Timestamp,
+    Listing, Mark, Marked, Muting, Mutings, NotificationId, Page, Position, Preferences, Principal,
+    Publisher, Reader, Timestamp, UserId,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -70,9 +71,12 @@ impl Desk {
         );
         rt::spawn(appender.run());
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
+        let reader = Reader::new(moody_inbox, fanout, Arc::clone(&clock));
+        let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
-            reader: Reader::new(moody_inbox, fanout, Arc::clone(&clock)),
+            preferences: Preferences::new(reader.clone(), Arc::clone(&publisher), others),
+            reader,
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
@@ -304,5 +308,13 @@ impl Inbox for Moody<MemoryInbox> {
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.inner.mark(who, mark, now).await
+    }
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        self.mood.check().await?;
+        self.inner.muting(user_id).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.inner.mutings().await
     }
 }

@@ -7,6 +7,7 @@ mod desk;
 mod explain;
 mod health;
 mod inbox;
+mod preferences;
 mod publish;
 mod shape;
 mod stream;
