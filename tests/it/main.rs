@@ -24,6 +24,7 @@ mod origins;
 mod outbox;
 mod parsers;
 mod postgres;
+mod preferences;
 mod readme;
 mod recovery;
 mod refusals;

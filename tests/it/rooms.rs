@@ -103,6 +103,8 @@ fn probes(id: &str) -> Vec<Probe> {
             NotFound,
         ),
         probe("/v1/notifications/read", "POST", format!("{INBOX}/read"), Some(json!({"upTo": id})), NotFound),
+        probe("/v1/preferences", "GET", "/v1/preferences".into(), None, Own),
+        probe("/v1/preferences", "PUT", "/v1/preferences".into(), Some(json!({"muted": []})), Own),
     ]
 }
 
