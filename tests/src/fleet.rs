@@ -145,7 +145,7 @@ impl Life {
 
     async fn connect(&mut self) -> Result<Light> {
         // The official client's own timeout is 20 s; a test has less.
-        let connected = timeout(Duration::from_secs(2), async {
+        let connected = timeout(Duration::from_secs(8), async {
             let mut light =
                 Light::open(&self.addresses[self.at % self.addresses.len()], self.receive_buffer).await?;
             let answer = light.join(&self.auth).await?;

@@ -15,7 +15,7 @@ const GROWTH: u64 = 48 * 1_024;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "longer than a test run: `just chaos f06`"]
 async fn f06() {
-    let scale = Scale::usually(18, 30, 200, 10);
+    let scale = Scale::usually(18, 30, 60, 10);
     type Step = fn(&Stage);
     let faults: [(&str, Step, Step); 4] = [
         ("frozen", |stage| stage.nodes.redis[0].freeze(), |stage| stage.nodes.redis[0].thaw()),

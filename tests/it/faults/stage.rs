@@ -145,6 +145,10 @@ impl Stage {
             let user = User::new(format!("l{number}"), "PATIENT");
             stage.joins_lightly(&user);
             rooms.push(user.room());
+            // Thousands at once would be a test of its own.
+            if number % 200 == 199 {
+                stage.all(|client| client.online).await;
+            }
         }
         stage.all(|client| client.online).await;
         let shared: Vec<String> = vec!["all".into(), "role:patient".into()];
