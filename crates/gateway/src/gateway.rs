@@ -117,8 +117,12 @@ impl Gateway {
         // After the head: what the list does not have yet, the feed will follow.
         blocks.load(backend.log.blocked().await?);
         let hub = Arc::new(Hub::new(head, after, rows, blocks));
-        let feed =
-            Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
+        let feed = Feed {
+            follower: Follower::new(head),
+            log: Arc::clone(&backend.log),
+            hub: Arc::clone(&hub),
+            clock: Arc::clone(&backend.clock),
+        };
         let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
             settings,

@@ -1,6 +1,6 @@
 use carillon_domain::ports::{Appended, Clock as _, Inbox as _, Loopback, Publish};
 use carillon_domain::testing::{Cuttable, Drafts, FixedClock, MemoryLog, principal};
-use carillon_domain::{Entitled, Hint, Role};
+use carillon_domain::{Entitled, Head, Hint, Role};
 
 use super::*;
 use crate::hub::{CaughtUp, Joining};
@@ -14,12 +14,16 @@ struct Node {
     mailbox: Arc<Mailbox>,
 }
 
+fn feed(head: Head, log: Arc<dyn Log>, hub: &Arc<Hub>) -> Feed {
+    Feed { follower: Follower::new(head), log, hub: Arc::clone(hub), clock: Arc::new(FixedClock::default()) }
+}
+
 impl Node {
     async fn start() -> Self {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Cuttable::default()));
         let head = log.head().await.unwrap();
         let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
-        let feed = Feed { follower: Follower::new(head), log: Arc::clone(&log) as _, hub: Arc::clone(&hub) };
+        let feed = feed(head, Arc::clone(&log) as _, &hub);
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -139,7 +143,7 @@ async fn another_log_has_another_block_list() {
     other.append(&[Drafts::new().status("p", "BLOCKED")]).await.unwrap();
     let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
     hub.load_blocks(log.blocked().await.unwrap());
-    let feed = Feed { follower: Follower::new(head), log: Arc::new(other), hub: Arc::clone(&hub) };
+    let feed = feed(head, Arc::new(other), &hub);
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();

@@ -178,6 +178,7 @@ impl Node {
                 follower: feed.follower.clone(),
                 log: Arc::clone(&feed.log),
                 hub: Arc::clone(&feed.hub),
+                clock: Arc::clone(&feed.clock),
             });
             self.feed = Following::Busy(Box::pin(step(feed, signal)));
         }
