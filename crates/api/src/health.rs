@@ -18,9 +18,9 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 /// How a node is.
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// `ok` says /healthz; `ready` or `unready` says /readyz.
+    /// `ok` says /healthz; `ready`, `degraded` or `unready` says /readyz.
     status: &'static str,
-    /// Why it is not ready: `draining`, `store`.
+    /// Why it is not ready: `draining`, `store`; or degraded: `fanout`, it may not hear the other nodes at once.
     reasons: Vec<&'static str>,
 }
 
@@ -42,7 +42,8 @@ pub(crate) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok", reasons: Vec::new() })
 }
 
-/// `GET /readyz`: 200 `{"status":"ready","reasons":[]}`, or 503 with `"unready"` and why: `draining`, `store`.
+/// `GET /readyz`: 200 `{"status":"ready","reasons":[]}`, or 503 with `"unready"` and why: `draining`, `store`. A node that
+/// may not hear the others at once serves all the same: 200 with `"degraded"` and `fanout`.
 pub(crate) async fn ready(api: web::Data<State>) -> HttpResponse {
     let mut reasons = Vec::new();
     if api.parts.draining.load(Ordering::Relaxed) {
@@ -59,9 +60,13 @@ pub(crate) async fn ready(api: web::Data<State>) -> HttpResponse {
             reasons.push("store");
         }
     }
-    if reasons.is_empty() {
-        HttpResponse::Ok().json(Health { status: "ready", reasons })
-    } else {
-        HttpResponse::ServiceUnavailable().json(Health { status: "unready", reasons })
+    if !reasons.is_empty() {
+        return HttpResponse::ServiceUnavailable().json(Health { status: "unready", reasons });
     }
+    let health = if api.parts.fanout.reaches_all() {
+        Health { status: "ready", reasons }
+    } else {
+        Health { status: "degraded", reasons: vec!["fanout"] }
+    };
+    HttpResponse::Ok().json(health)
 }

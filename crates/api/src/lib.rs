@@ -9,9 +9,11 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
+//! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //! | `GET /openapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) |
 //!
@@ -29,6 +31,8 @@ mod idempotency;
 mod inbox;
 mod limits;
 mod openapi;
+mod preferences;
+mod presence;
 mod problem;
 mod publish;
 mod query;
@@ -43,8 +47,8 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Audit, Clock, Explain, Log};
-use carillon_domain::{Admission, Publisher, Reader};
+use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
+use carillon_domain::{Admission, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
 pub use openapi::openapi;
@@ -87,12 +91,20 @@ pub struct ApiParts {
     pub publisher: Arc<Publisher>,
     /// Lists, counts and marks.
     pub reader: Reader,
+    /// Knows what users want to hear of.
+    pub preferences: Preferences,
     /// Knows whom a token speaks for.
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
     pub log: Arc<dyn Log>,
     /// Asked what became of a publish.
     pub explain: Arc<dyn Explain>,
+    /// Knows who is here.
+    pub reception: Reception,
+    /// Knows this node's sockets.
+    pub connections: Arc<dyn Connections>,
+    /// Asked by `/readyz` whether it reaches all nodes.
+    pub fanout: Arc<dyn Fanout>,
     /// Where what admins do is noted.
     pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
@@ -186,7 +198,16 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
+        .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
+        .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
+        .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
         .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
+        .service(resource(
+            "/v1/preferences",
+            "GET, HEAD, PUT",
+            [get(preferences::show), web::put().to(preferences::change)],
+        ))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

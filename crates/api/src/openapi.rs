@@ -34,6 +34,8 @@ pub fn openapi() -> Value {
     crate::publish::describe(&mut document);
     crate::inbox::describe(&mut document);
     crate::stream::describe(&mut document);
+    crate::preferences::describe(&mut document);
+    crate::presence::describe(&mut document);
     crate::explain::describe(&mut document);
     crate::audit::describe(&mut document);
     crate::health::describe(&mut document);

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carillon_auth_jwt::{JwtConfig, KeySource};
+use carillon_domain::Kind;
+use carillon_fanout_redis::RedisUrl;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
@@ -44,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) metrics_port: Option<u16>,
     #[serde(rename = "database_url")]
     pub(crate) database: Database,
+    /// Where the nodes meet; unset: there is one node.
+    #[serde(rename = "redis_url", serialize_with = "shown")]
+    pub(crate) redis: Option<RedisUrl>,
     /// 1 to 16 of `a-z0-9-`.
     pub(crate) node_id: String,
     #[serde(flatten)]
@@ -56,6 +61,8 @@ pub(crate) struct Settings {
     #[serde(rename = "frontend_url")]
     pub(crate) frontend_origins: Vec<String>,
     pub(crate) publish_keys: Vec<PublishKey>,
+    /// Types that services use beside those of our own events.
+    pub(crate) notification_types: Vec<Kind>,
     #[serde(rename = "ping_interval_ms", serialize_with = "millis")]
     pub(crate) ping_interval: Duration,
     #[serde(rename = "ping_timeout_ms", serialize_with = "millis")]
@@ -126,12 +133,12 @@ impl Settings {
     }
 
     fn read(from: &mut Reader, tokens: Tokens) -> Self {
-        not_yet(from);
         let settings = Self {
             socket_host: from.text("socket_host").unwrap_or_default(),
             socket_port: from.number("socket_port", 0..=u16::MAX),
             metrics_port: from.optional_number("metrics_port", 0..=u16::MAX),
             database: from.parsed("database_url", forms::database).unwrap_or_default(),
+            redis: redis(from),
             node_id: from.parsed("node_id", forms::node_id).unwrap_or_else(random_node_id),
             jwt_source: jwt_source(from, tokens),
             jwt_issuer: from.text("jwt_issuer"),
@@ -152,6 +159,7 @@ impl Settings {
             publish_burst: from.number("publish_burst", 1..=1_000_000),
             mailbox_bytes: from.number("mailbox_bytes", MIN_MAILBOX..=1 << 30),
             recovery_limit: from.number("recovery_limit", 0..=1_000_000),
+            notification_types: kinds(from, "notification_types"),
             retention_days: from.number("retention_days", 1..=36_500),
             presence_grace: Duration::from_millis(from.number("presence_grace_ms", 0..=DAY_MS)),
             drain: Duration::from_secs(from.number("drain_seconds", 0..=3_600)),
@@ -191,23 +199,24 @@ impl Settings {
     }
 }
 
-/// What the contract names and this build cannot do yet. Each line goes when its crate comes.
-fn not_yet(from: &mut Reader) {
-    const NO_REDIS: &str = "this build has no Redis fanout yet: leave it unset and run one node";
-    if from.parsed("redis_url", forms::redis).is_some() {
-        from.fault("redis_url", NO_REDIS);
-    }
+/// One address, or host and port.
+fn redis(from: &mut Reader) -> Option<RedisUrl> {
+    let url = from.parsed("redis_url", forms::redis);
     let host = from.text("redis_host");
     let port = from.optional_number("redis_port", 1..=u16::MAX);
     match (host, port) {
-        (None, None) => {}
+        (None, None) => return url,
         (Some(_), None) => from.fault("redis_port", "must be set beside REDIS_HOST"),
         (None, Some(_)) => from.fault("redis_host", "must be set beside REDIS_PORT"),
         (Some(_), Some(_)) if from.text("redis_url").is_some() => {
             from.fault("redis_host", "set either REDIS_URL or REDIS_HOST and REDIS_PORT, not both");
         }
-        (Some(_), Some(_)) => from.fault("redis_host", NO_REDIS),
+        (Some(host), Some(port)) => {
+            let url = forms::redis(&format!("redis://{host}:{port}"));
+            return url.map_err(|what| from.fault("redis_host", what)).ok();
+        }
     }
+    None
 }
 
 fn jwt_source(from: &mut Reader, tokens: Tokens) -> Option<JwtSource> {
@@ -244,6 +253,12 @@ fn frontend_origins(from: &mut Reader) -> Vec<String> {
         .iter()
         .filter_map(|text| forms::origin(text).map_err(|e| from.fault("frontend_url", e)).ok())
         .collect()
+}
+
+fn kinds(from: &mut Reader, key: &'static str) -> Vec<Kind> {
+    let texts = from.list(key);
+    let kind = |text: &String| text.parse().map_err(|e| from.fault(key, format!("{text:?} {e}"))).ok();
+    texts.iter().filter_map(kind).collect()
 }
 
 fn publish_keys(from: &mut Reader) -> Vec<PublishKey> {
@@ -298,6 +313,14 @@ impl PublicKeyFile {
 impl From<PublicKeyFile> for PathBuf {
     fn from(file: PublicKeyFile) -> Self {
         file.path
+    }
+}
+
+/// Without credentials.
+fn shown<S: Serializer>(url: &Option<RedisUrl>, serializer: S) -> Result<S::Ok, S::Error> {
+    match url {
+        Some(url) => serializer.collect_str(url),
+        None => serializer.serialize_none(),
     }
 }
 

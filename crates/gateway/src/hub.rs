@@ -7,7 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carillon_domain::{BlockList, Blocked, Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp};
+use carillon_domain::ports::Resumed;
+use carillon_domain::{
+    BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
+};
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
 
@@ -20,6 +23,8 @@ use crate::recent::Recent;
 pub(crate) struct Hub {
     state: Mutex<State>,
     blocks: Arc<BlockList>,
+    /// Who wants no word of which rows.
+    mutes: MuteList,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -38,6 +43,7 @@ struct State {
 pub(crate) struct MemberId(u64);
 
 struct Member {
+    user_id: UserId,
     mailbox: Arc<Mailbox>,
     /// Rows of this room at or below this place are not the member's to see.
     since: Position,
@@ -49,6 +55,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) socket_id: String,
     /// The log's life that all this belongs to.
     pub(crate) epoch: Epoch,
+    /// What tells this connection of its session from any other: the latest has the highest.
+    pub(crate) claim: u64,
     /// Where it hears on; `None` for one that begins now.
     pub(crate) from: Option<Offset>,
     /// Whether it hears what it missed before it is announced to.
@@ -116,7 +124,7 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), blocks, reached: Reached::default() }
+        Self { state: Mutex::new(state), blocks, mutes: MuteList::default(), reached: Reached::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,7 +153,7 @@ impl Hub {
         if from.position > state.cursor {
             return Reach::Store;
         }
-        match state.recent.missed(who, from.position, now) {
+        match state.recent.missed(who, self.mutes.of_user(who), from.position, now) {
             Some(missed) => Reach::Recent(missed.take(limit + 1).count()),
             None => Reach::Store,
         }
@@ -154,7 +162,7 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, epoch, from, is_replay, bound, most } = joining;
+        let Joining { who, socket_id, claim, epoch, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
         if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
@@ -164,13 +172,16 @@ impl Hub {
         }
         let start = from.unwrap_or(Offset { epoch, position: state.cursor });
         let stage = if is_replay { Stage::Replay } else { Stage::Announce };
-        state.supersede(who, &socket_id);
+        if let Some(old) = state.supersede(&who.user_id, &socket_id, u64::MAX) {
+            // A session is resumed with the rooms it had.
+            state.remove(who, old);
+        }
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
+        let mailbox = Arc::new(Mailbox::new(socket_id, claim, bound, stage, start.position));
         state.add(who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })
@@ -208,8 +219,13 @@ impl Hub {
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
-            if let Some(members) = state.rooms.get(&row.room) {
+            let is_memo = self.mutes.follow(&row);
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo) {
+                let muters = self.mutes.of_row(&row);
+                let is_muted =
+                    |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
                 let members = members.values().filter(|member| row.position > member.since);
+                let members = members.filter(|member| !is_muted(member));
                 let queued = members.filter(|member| member.mailbox.offer(row.position, &frame)).count();
                 if queued > 0 {
                     reached.push((row.position, u32::try_from(queued).unwrap_or(u32::MAX)));
@@ -231,6 +247,16 @@ impl Hub {
     /// Whether the block list is of this life of the log.
     pub(crate) fn knows_blocks(&self) -> bool {
         self.blocks.epoch() == Some(self.offset().epoch)
+    }
+
+    /// What users mute; exact for every row up to the cursor.
+    pub(crate) fn mutes(&self) -> &MuteList {
+        &self.mutes
+    }
+
+    /// Whether what users mute is of this life of the log.
+    pub(crate) fn knows_mutes(&self) -> bool {
+        self.mutes.epoch() == Some(self.offset().epoch)
     }
 
     /// Takes the block list as the log keeps it, and ends the connections of those who are on it.
@@ -268,6 +294,12 @@ impl Hub {
         }
     }
 
+    /// A session was resumed, here or on another node: whoever had it before is over.
+    pub(crate) fn resumed(&self, Resumed { user_id, socket_id, claim }: &Resumed) {
+        // It leaves the rooms by itself.
+        self.lock().supersede(user_id, socket_id, *claim);
+    }
+
     /// Brings a drained mailbox towards the cursor, from the recent rows if they reach back far enough.
     pub(crate) fn catch_up(&self, who: &Entitled, mailbox: &Mailbox, now: Timestamp) -> CaughtUp {
         let state = self.lock();
@@ -286,7 +318,7 @@ impl Hub {
             inner.stage = next;
             return CaughtUp::Done;
         }
-        let Some(missed) = state.recent.missed(who, inner.sent, now) else {
+        let Some(missed) = state.recent.missed(who, self.mutes.of_user(who), inner.sent, now) else {
             return CaughtUp::Read(inner.sent, end);
         };
         let mut queued = Vec::new();
@@ -309,7 +341,8 @@ impl Hub {
 impl State {
     fn add(&mut self, who: &Entitled, id: MemberId, mailbox: &Arc<Mailbox>) {
         for entitlement in &who.rooms {
-            let member = Member { mailbox: Arc::clone(mailbox), since: entitlement.since };
+            let (user_id, mailbox) = (who.user_id.clone(), Arc::clone(mailbox));
+            let member = Member { user_id, mailbox, since: entitlement.since };
             self.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
     }
@@ -325,15 +358,13 @@ impl State {
         }
     }
 
-    /// Ends the connection that has this session, if one has. Nobody but its user can come by its id.
-    fn supersede(&mut self, who: &Entitled, socket_id: &str) {
-        let mut members = self.rooms.get(&Room::user(&who.user_id)).into_iter().flatten();
-        let old = members.find(|(_, member)| member.mailbox.socket_id() == socket_id);
-        if let Some((&id, member)) = old {
-            member.mailbox.end(Over::Superseded);
-            // A session is resumed with the rooms it had.
-            self.remove(who, id);
-        }
+    /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.
+    fn supersede(&self, user: &UserId, socket_id: &str, claim: u64) -> Option<MemberId> {
+        let mut members = self.rooms.get(&Room::user(user)).into_iter().flatten();
+        let (&id, old) = members
+            .find(|(_, member)| member.mailbox.socket_id() == socket_id && member.mailbox.claim() < claim)?;
+        old.mailbox.end(Over::Superseded);
+        Some(id)
     }
 }
 

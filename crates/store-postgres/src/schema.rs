@@ -43,6 +43,16 @@ table! {
 }
 
 table! {
+    carillon.mutes (user_id, kind, since) {
+        user_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        since -> BigInt,
+        until -> BigInt,
+    }
+}
+
+table! {
     carillon.inbox (user_id, room) {
         user_id -> Text,
         room -> Text,
@@ -74,6 +84,15 @@ table! {
         position -> BigInt,
         node -> Text,
         sockets -> BigInt,
+    }
+}
+
+table! {
+    carillon.last_seen (user_id) {
+        user_id -> Text,
+        role -> Text,
+        profile_id -> Nullable<Text>,
+        seen_at -> BigInt,
     }
 }
 

@@ -23,9 +23,11 @@ mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod muting;
 mod pool;
 mod rows;
 mod schema;
+mod seen;
 mod settings;
 mod unread;
 

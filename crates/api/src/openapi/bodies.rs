@@ -1,8 +1,8 @@
 //! What is sent to us, by the limits of the domain's parsers that read it.
 
 use carillon_domain::{
-    Data, Draft, Kind, ListQuery, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL, Mark, Priority, ROUTES, Route,
-    UserId,
+    Data, Draft, Kind, ListQuery, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL, Mark, Priority, ROUTES, Role,
+    Route, UserId,
 };
 use serde_json::{Map, Value, json};
 
@@ -84,6 +84,28 @@ pub(crate) fn read() -> Value {
         way
     };
     json!({"oneOf": ways.iter().map(one).collect::<Vec<_>>()})
+}
+
+/// `PUT /api/v1/preferences`
+pub(crate) fn preferences() -> Value {
+    object(&[("muted", json!({"type": "array", "items": kind()}))], &[])
+}
+
+/// The parameter of `GET /api/v1/presence/doctors`.
+pub(crate) fn doctor_ids(most: usize) -> Value {
+    let mut id = user_id();
+    id["pattern"] = format!("^[{PRINTABLE},]+$").into();
+    json!({"name": "ids", "in": "query", "required": true, "style": "form", "explode": false,
+        "description": "The ids of users or of profiles, with commas between them",
+        "schema": {"type": "array", "minItems": 1, "maxItems": most, "items": id}})
+}
+
+/// A role in a query, in any letter case.
+pub(crate) fn role() -> Value {
+    let either =
+        |c: char| if c.is_alphabetic() { format!("[{c}{}]", c.to_ascii_lowercase()) } else { c.into() };
+    let words = Role::ALL.map(|role| role.as_str().chars().map(either).collect::<String>()).join("|");
+    json!({"type": "string", "pattern": format!("^(?:{words})$"), "examples": Role::ALL.map(Role::as_str)})
 }
 
 /// How many at most.

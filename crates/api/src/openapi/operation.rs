@@ -11,9 +11,10 @@ use super::Document;
 use crate::problem::{Code, ProblemBody};
 
 /// What the operations are sorted by.
-pub(super) const TAGS: [(&str, &str); 5] = [
+pub(super) const TAGS: [(&str, &str); 6] = [
     ("publish", "For services with a publish key, and for admins"),
     ("inbox", "For users: their own notifications"),
+    ("presence", "Who is here"),
     ("admin", "For admins"),
     ("health", "For whoever starts, stops and balances nodes"),
     ("documents", "What this is"),
@@ -119,6 +120,12 @@ impl Operation {
     /// With a parameter of the query that may be left out.
     pub(crate) fn query(self, name: &str, schema: &Value, description: &str) -> Self {
         self.parameter("query", name, schema, description).refuses(&[Code::Validation])
+    }
+
+    /// With a parameter written by hand.
+    pub(crate) fn asks(mut self, parameter: &Value) -> Self {
+        self.parameters.push(parameter.clone());
+        self.refuses(&[Code::Validation])
     }
 
     /// With any parameter that may be left out.
@@ -293,7 +300,11 @@ fn response(status: StatusCode, codes: &BTreeMap<&str, Code>, problem: &Value) -
         match code {
             Code::RateLimited => {
                 headers.insert("Retry-After".into(), after);
-                headers.extend(rate_headers().map(|(name, header)| (name.to_owned(), header)));
+                // Preferences have a rate of their own, without these.
+                headers.extend(rate_headers().map(|(name, mut header)| {
+                    header["required"] = false.into();
+                    (name.to_owned(), header)
+                }));
             }
             Code::Unavailable => drop(headers.insert("Retry-After".into(), after)),
             Code::Token(_) if status == StatusCode::UNAUTHORIZED => {

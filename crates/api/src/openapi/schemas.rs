@@ -42,6 +42,7 @@ built! {
     Priority = bodies::priority();
     EventName = bodies::event_name();
     Data = bodies::data();
+    Role = json!({"type": "string", "enum": carillon_domain::Role::ALL.map(carillon_domain::Role::as_str)});
     Action = json!({"type": "string", "enum": AuditAction::ALL.map(AuditAction::as_str)});
 }
 
@@ -134,6 +135,51 @@ pub(crate) struct AuditEntry {
     /// What is to be known besides; never a title or a message.
     #[schema(value_type = Object)]
     detail: Data,
+}
+
+/// How many are here. Users count once, whatever they have open; SUPER_ADMIN counts as admin.
+#[derive(ToSchema)]
+pub(crate) struct Counts {
+    admin: u64,
+    doctor: u64,
+    patient: u64,
+    /// Sockets, of all nodes.
+    connections: u64,
+}
+
+/// Whether a doctor is here.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DoctorState {
+    /// The id that was asked for: the user's or the profile's.
+    doctor_id: UserId,
+    online: bool,
+    /// When they last were here, if they are not and ever were.
+    #[schema(required)]
+    last_seen: Option<Instant>,
+}
+
+/// Whether a user is here.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserState {
+    user_id: UserId,
+    /// It is known of those alone who are here.
+    #[schema(required)]
+    email: Option<String>,
+    role: Role,
+    online: bool,
+    /// When they last were here, if they are not.
+    #[schema(required)]
+    last_seen: Option<Instant>,
+}
+
+/// Where the next page begins.
+#[derive(ToSchema)]
+pub(crate) struct Next {
+    /// Null at the end.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 /// One thing wrong with a body or a query.

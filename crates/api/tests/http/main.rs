@@ -10,6 +10,8 @@ mod documents;
 mod explain;
 mod health;
 mod inbox;
+mod preferences;
+mod presence;
 mod publish;
 mod shape;
 mod stream;

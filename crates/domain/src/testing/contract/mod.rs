@@ -8,11 +8,15 @@
 pub mod audit;
 mod desk;
 pub mod explain;
+pub mod fanout;
 pub mod inbox;
 pub mod log;
 pub mod marks;
+pub mod muting;
 pub mod order;
 pub mod outbox;
+pub mod presence;
+pub mod seen;
 pub mod unread;
 pub mod walk;
 
@@ -96,6 +100,11 @@ macro_rules! store_contract {
             unread: an_inbox_is_counted_up_to_a_place, a_room_is_counted_up_to_the_bound,
                 rooms_together_are_counted_up_to_the_bound, single_marks_keep_a_long_inbox_exact,
                 expired_items_do_not_count, items_made_unread_count_up_to_a_place_too;
+            muting: a_muted_item_is_read_and_stays_so, what_is_high_or_urgent_is_not_muted,
+                muting_belongs_to_one_reader, a_muted_item_may_be_made_unread_and_read_again,
+                a_muted_item_keeps_its_time_whatever_is_read_after_it, a_memo_is_shown_to_nobody,
+                what_is_muted_does_not_fill_the_bound, one_who_muted_it_is_no_reader,
+                muting_outlives_a_reopening, spans_before_all_rows_are_forgotten;
             explain: a_publish_is_explained_by_its_rows, readers_are_those_whose_inbox_says_so,
                 one_who_came_too_late_is_no_reader, no_more_readers_are_named_than_may_be,
                 sockets_add_up_by_node, what_is_trimmed_is_forgotten;
@@ -110,6 +119,42 @@ macro_rules! store_contract {
                 super::$run($crate::testing::contract::$group::$case);
             })+
         })+
+    };
+}
+
+/// Expands to one `#[test]` for each case of [`Fanout`](crate::ports::Fanout)'s contract. `$run` is called with the case, a
+/// function from [`Nodes`](crate::testing::contract::fanout::Nodes) to a future.
+#[macro_export]
+macro_rules! fanout_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            fanout: signals_come_here_and_there, each_signal_comes_once_and_in_order, a_subscription_begins_now,
+                a_large_hint_loses_no_row, a_slow_subscriber_is_told_that_it_lags, undisturbed_it_reaches_all;
+        }
+    };
+}
+
+/// Expands to one `#[test]` for each case of [`LastSeen`](crate::ports::LastSeen)'s contract. `$run` is called with the
+/// case, a function from an empty store to a future.
+#[macro_export]
+macro_rules! seen_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            seen: a_visit_comes_back_as_it_was_kept, the_latest_visit_counts, doctors_are_found_by_either_id,
+                pages_go_by_the_bytes_of_ids, many_are_kept_at_once;
+        }
+    };
+}
+
+/// Expands to one `#[test]` for each case of what nodes must know of each other's users. `$run` is called with the case, a
+/// function from [`Nodes`](crate::testing::contract::presence::Nodes) to a future.
+#[macro_export]
+macro_rules! presence_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            presence: a_user_is_here_once_on_every_node, a_page_change_is_silent, a_move_to_another_node_is_silent,
+                users_are_counted_once_by_role, a_doctor_is_known_by_either_id, what_a_token_tells_anew_is_told;
+        }
     };
 }
 
