@@ -100,6 +100,10 @@ chaos fault *sizes: test-js
     for size in {{ sizes }}; do export "CHAOS_$size"; done; \
     tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
 
+# Write what the code says of its API into docs/api; a test holds them current
+api-docs:
+    cargo run --quiet --package carillon-api --example documents -- docs/api
+
 # Format the code
 fmt:
     cargo fmt --all

@@ -108,6 +108,8 @@ fn probes(id: &str) -> Vec<Probe> {
         probe("/v1/presence/counts", "GET", "/v1/presence/counts".into(), None, Forbidden),
         probe("/v1/presence/users", "GET", "/v1/presence/users".into(), None, Forbidden),
         probe("/v1/connections", "GET", "/v1/connections".into(), None, Forbidden),
+        probe("/v1/preferences", "GET", "/v1/preferences".into(), None, Own),
+        probe("/v1/preferences", "PUT", "/v1/preferences".into(), Some(json!({"muted": []})), Own),
     ]
 }
 

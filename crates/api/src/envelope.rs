@@ -56,7 +56,9 @@ pub(crate) async fn envelope(
     let headers = answer.headers_mut();
     headers.insert(REQUEST_ID, id.0);
     // Inboxes are private and change; a proxy that kept one would show it to the next user.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(answer)
 }

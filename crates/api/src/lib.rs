@@ -9,11 +9,13 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
+//! | `GET /openapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
@@ -21,12 +23,15 @@
 mod audit;
 mod body;
 mod caller;
+mod documents;
 mod envelope;
 mod explain;
 mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod openapi;
+mod preferences;
 mod presence;
 mod problem;
 mod publish;
@@ -43,9 +48,10 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
+pub use openapi::openapi;
 pub use stream::OpenStream;
 
 use envelope::envelope;
@@ -85,6 +91,8 @@ pub struct ApiParts {
     pub publisher: Arc<Publisher>,
     /// Lists, counts and marks.
     pub reader: Reader,
+    /// Knows what users want to hear of.
+    pub preferences: Preferences,
     /// Knows whom a token speaks for.
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
@@ -163,6 +171,10 @@ impl Api {
             app.app_data(state)
                 .service(resource("/healthz", "GET, HEAD", [get(health::alive)]).wrap(from_fn(envelope)))
                 .service(resource("/readyz", "GET, HEAD", [get(health::ready)]).wrap(from_fn(envelope)))
+                .service(
+                    resource("/openapi.json", "GET, HEAD", [get(documents::openapi)]).wrap(from_fn(envelope)),
+                )
+                .service(resource("/docs", "GET, HEAD", [get(documents::page)]).wrap(from_fn(envelope)))
                 .service(api());
         }
     }
@@ -191,6 +203,11 @@ fn api() -> impl HttpServiceFactory {
         .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
         .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
         .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
+        .service(resource(
+            "/v1/preferences",
+            "GET, HEAD, PUT",
+            [get(preferences::show), web::put().to(preferences::change)],
+        ))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

@@ -50,8 +50,11 @@ mod follower;
 mod id;
 mod inbox;
 mod log;
+mod memo;
+mod muting;
 mod notification;
 pub mod ports;
+mod preferences;
 mod presence;
 mod principal;
 mod publisher;
@@ -66,7 +69,7 @@ mod time;
 pub use admission::{Admission, Refusal, bearer};
 pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
-pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
@@ -80,7 +83,10 @@ pub use inbox::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
 };
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
+pub use memo::Memo;
+pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};
 pub use notification::{Data, Kind, Notification, Priority};
+pub use preferences::{Preferences, PreferencesError};
 pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};

@@ -117,9 +117,11 @@ impl Gateway {
         // After the head: what the list does not have yet, the feed will follow.
         blocks.load(backend.log.blocked().await?);
         let hub = Arc::new(Hub::new(head, after, rows, blocks));
+        hub.mutes().load(backend.reader.mutings().await?);
         let feed = Feed {
             follower: Follower::new(head),
             log: Arc::clone(&backend.log),
+            reader: backend.reader.clone(),
             hub: Arc::clone(&hub),
             clock: Arc::clone(&backend.clock),
         };

@@ -20,12 +20,14 @@ use carillon_domain::testing::{
 };
 use carillon_domain::{
     Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
-    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Page, Position, Presence,
-    Principal, Publisher, Reader, Reception, Role, Timestamp,
+    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Page,
+    Position, Preferences, Presence, Principal, Publisher, Reader, Reception, Role, Timestamp, UserId,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
+
+use crate::document::{self, Asked};
 
 pub(crate) const KEY: &str = "a-key-of-24-characters-or-more";
 pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
@@ -78,9 +80,12 @@ impl Desk {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let presence = Presence::new(Duration::ZERO);
         let reception = Reception::new(presence, Arc::new(MemorySeen::default()));
+        let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
+        let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
-            reader: Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock)),
+            preferences: Preferences::new(reader.clone(), Arc::clone(&publisher), others),
+            reader,
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
@@ -106,12 +111,16 @@ impl Desk {
         if !announced {
             request.headers_mut().remove(header::CONTENT_LENGTH);
         }
+        let (asked, request) = Asked::of(request).await;
         let app = init_service(App::new().configure(self.api.configure())).await;
         let answer = call_service(&app, request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = read_body(answer).await;
         let text = String::from_utf8_lossy(&body).into_owned();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        let answer =
+            Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        document::check(&asked, &answer);
+        answer
     }
 
     /// Publishes to rooms and returns the ids of the notifications.
@@ -346,5 +355,13 @@ impl Inbox for Moody<MemoryInbox> {
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.inner.mark(who, mark, now).await
+    }
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        self.mood.check().await?;
+        self.inner.muting(user_id).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.inner.mutings().await
     }
 }

@@ -14,8 +14,10 @@ struct Node {
     mailbox: Arc<Mailbox>,
 }
 
-fn feed(head: Head, log: Arc<dyn Log>, hub: &Arc<Hub>) -> Feed {
-    Feed { follower: Follower::new(head), log, hub: Arc::clone(hub), clock: Arc::new(FixedClock::default()) }
+fn feed(log: &Arc<MemoryLog>, hub: &Arc<Hub>, head: Head) -> Feed {
+    let clock = Arc::new(FixedClock::default());
+    let reader = Reader::new(Arc::new(log.inbox()), Arc::new(Loopback::new()), Arc::clone(&clock) as _);
+    Feed { follower: Follower::new(head), log: Arc::clone(log) as _, reader, hub: Arc::clone(hub), clock }
 }
 
 impl Node {
@@ -23,7 +25,7 @@ impl Node {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Cuttable::default()));
         let head = log.head().await.unwrap();
         let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
-        let feed = feed(head, Arc::clone(&log) as _, &hub);
+        let feed = feed(&log, &hub, head);
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -143,7 +145,7 @@ async fn another_log_has_another_block_list() {
     other.append(&[Drafts::new().status("p", "BLOCKED")]).await.unwrap();
     let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
     hub.load_blocks(log.blocked().await.unwrap());
-    let feed = feed(head, Arc::new(other), &hub);
+    let feed = feed(&Arc::new(other), &hub, head);
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
@@ -158,4 +160,17 @@ async fn another_log_has_another_block_list() {
         most: 9,
     };
     assert_eq!(hub.join(joining(&who)).map(|place| place.id), Err(crate::hub::Barred::Blocked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_log_has_other_mutes() {
+    let log = Arc::new(MemoryLog::new());
+    let (drafts, head) = (Drafts::new(), log.head().await.unwrap());
+    let other = Arc::new(MemoryLog::with_epoch(carillon_domain::Epoch::new(9)));
+    other.append(&[drafts.muted("p", &["NEWS"])]).await.unwrap();
+    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+    tokio::spawn(feed(&other, &hub, head).run(Arc::new(Loopback::new())));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
+    assert_eq!(hub.mutes().of_user(&who).unwrap().kinds(), ["NEWS".parse().unwrap()]);
 }

@@ -177,6 +177,7 @@ impl Node {
             let feed = Box::new(Feed {
                 follower: feed.follower.clone(),
                 log: Arc::clone(&feed.log),
+                reader: feed.reader.clone(),
                 hub: Arc::clone(&feed.hub),
                 clock: Arc::clone(&feed.clock),
             });
