@@ -3,6 +3,7 @@
 mod ambient;
 mod cli;
 mod demo;
+mod measured;
 mod metrics;
 mod outbox;
 mod serve;

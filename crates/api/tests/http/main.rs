@@ -5,6 +5,8 @@ mod audit;
 mod batch;
 mod credentials;
 mod desk;
+mod document;
+mod documents;
 mod explain;
 mod health;
 mod inbox;
