@@ -17,8 +17,8 @@ mod batch;
 
 /// The most rooms one publish may name.
 pub const MAX_ROOMS: usize = 20;
-const MAX_TITLE: usize = 200;
-const MAX_MESSAGE: usize = 2_000;
+pub(crate) const MAX_TITLE: usize = 200;
+pub(crate) const MAX_MESSAGE: usize = 2_000;
 const MAX_URL: usize = 2_048;
 
 /// A checked publish: one content for 1 to [`MAX_ROOMS`] distinct rooms.
@@ -266,7 +266,12 @@ fn take_rooms(fields: &mut Fields) -> Vec<Room> {
     rooms
 }
 
-fn take_required_text(fields: &mut Fields, name: &str, least: usize, most: usize) -> Option<String> {
+pub(crate) fn take_required_text(
+    fields: &mut Fields,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Option<String> {
     let value = fields.require(name);
     parse_text(fields, name, value, least, most)
 }
@@ -293,7 +298,7 @@ fn parse_text(
     })
 }
 
-fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
+pub(crate) fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
     let value = fields.take(name);
     fields.parse(name, value, |value| text(value)?.parse::<T>())
 }
