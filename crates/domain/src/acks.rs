@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::fault::{Fields, text};
-use crate::{BroadcastId, Faults, Role, Room, Timestamp, UserId};
+use crate::{BroadcastId, Entitled, Faults, Role, Room, Timestamp, UserId};
 
 /// How many have acknowledged, of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -125,6 +125,15 @@ impl Serialize for RecipientCursor {
     }
 }
 
+impl RoleName {
+    /// The role by which someone is here: their rooms name one.
+    #[must_use]
+    pub fn of(who: &Entitled) -> Self {
+        let role = who.rooms.iter().find_map(|entitlement| Self::of_room(entitlement.room.as_str()));
+        role.unwrap_or(Self::Patient)
+    }
+}
+
 /// Which recipients a page takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientQuery {
@@ -143,6 +152,18 @@ impl RecipientQuery {
     pub const MAX_LIMIT: u32 = 1_000;
     /// What is given unless asked.
     pub const DEFAULT_LIMIT: u32 = 100;
+
+    /// The roles of an audience that this asks for and that do not lie before its place, in their order.
+    pub fn roles(&self, audience: &[Room]) -> Vec<RoleName> {
+        let mut roles: Vec<_> = audience.iter().flat_map(RoleName::within).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles.retain(|role| {
+            let is_after = self.after.as_ref().is_none_or(|after| after.role <= *role);
+            is_after && self.role.is_none_or(|asked| asked == *role)
+        });
+        roles
+    }
 
     /// Reads `{limit?, after?, role?, acked?}`, each as text but for `limit`.
     ///

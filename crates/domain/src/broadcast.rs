@@ -21,6 +21,7 @@ use crate::{ActionUrl, BadId, Data, EventId, Kind, Notification, NotificationId,
 
 mod draft;
 mod request;
+mod stored;
 
 /// What kind of broadcast it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

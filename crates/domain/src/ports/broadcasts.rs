@@ -111,6 +111,7 @@ pub enum Creation {
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "answered once a change and taken apart at once")]
 pub enum Change {
     /// It is made.
     Made(Broadcast),
@@ -120,6 +121,17 @@ pub enum Change {
     NotScheduled(BroadcastStatus),
     /// Another change came first: this is the version now.
     OtherVersion(u32),
+}
+
+impl Change {
+    /// Why a change of this was not made: it is not scheduled, or else of another version.
+    #[must_use]
+    pub fn refused(current: &Broadcast) -> Self {
+        match current.status {
+            BroadcastStatus::Scheduled => Self::OtherVersion(current.version),
+            status => Self::NotScheduled(status),
+        }
+    }
 }
 
 /// What is due.

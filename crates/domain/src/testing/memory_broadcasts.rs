@@ -226,9 +226,7 @@ impl Acks for MemoryBroadcasts {
         if !state.all.get(&id).is_some_and(|kept| kept.broadcast.draft.kind == BroadcastKind::Emergency) {
             return Ok(None);
         }
-        let role = who.rooms.iter().find_map(|entitlement| RoleName::of_room(entitlement.room.as_str()));
-        let role = role.unwrap_or(RoleName::Patient);
-        let (_, first) = state.acks.entry((id, who.user_id.clone())).or_insert((role, acked_at));
+        let (_, first) = state.acks.entry((id, who.user_id.clone())).or_insert((RoleName::of(who), acked_at));
         Ok(Some(*first))
     }
 
@@ -260,12 +258,12 @@ impl Acks for MemoryBroadcasts {
             return Ok(Vec::new());
         };
         let audience = &kept.broadcast.draft.audience;
-        let roles: Vec<_> = audience.iter().flat_map(RoleName::within).collect();
+        let roles = query.roles(audience);
         let log = lock(&self.log.state);
         let mut all: Vec<_> = (log.entered.iter())
             .filter(|(_, since)| **since < sent)
             .filter_map(|((user_id, room), _)| Some((RoleName::of_room(room.as_str())?, user_id.clone())))
-            .filter(|(role, _)| roles.contains(role) && query.role.is_none_or(|asked| asked == *role))
+            .filter(|(role, _)| roles.contains(role))
             .collect();
         all.sort();
         let after = query.after.as_ref().map(|after| (after.role, after.user_id.clone()));
