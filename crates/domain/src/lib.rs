@@ -55,9 +55,11 @@ mod inbox;
 mod log;
 mod notification;
 pub mod ports;
+mod presence;
 mod principal;
 mod publisher;
 mod reader;
+mod reception;
 mod recovery;
 mod room;
 #[cfg(any(test, feature = "testing"))]
@@ -85,9 +87,11 @@ pub use inbox::{
 };
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
 pub use notification::{Data, Kind, Notification, Priority};
+pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};
+pub use reception::{DoctorState, Reception, UserPage, UserState};
 pub use recovery::{Loss, Pid, Plan, Returning};
 pub use room::{BadRoom, Room};
 pub use time::Timestamp;

@@ -35,6 +35,7 @@ mod outbox;
 mod pool;
 mod rows;
 mod schema;
+mod seen;
 mod settings;
 mod statement;
 mod tls;

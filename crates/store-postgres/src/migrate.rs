@@ -19,6 +19,7 @@ const MIGRATIONS: [(&str, &str); 6] = [
     ("20261123010000", include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/up.sql")),
     ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/up.sql")),
     ("20261123021500", include_str!("../../../migrations/postgres/2026-11-23-021500_blocked_users/up.sql")),
+    ("20261123030000", include_str!("../../../migrations/postgres/2026-11-23-030000_last_seen/up.sql")),
     ("20261123040000", include_str!("../../../migrations/postgres/2026-11-23-040000_audit/up.sql")),
     ("20261123041000", include_str!("../../../migrations/postgres/2026-11-23-041000_broadcasts/up.sql")),
 ];
@@ -30,6 +31,7 @@ pub(crate) const DOWN: [&str; 6] = [
     include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-020000_explain/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-021500_blocked_users/down.sql"),
+    include_str!("../../../migrations/postgres/2026-11-23-030000_last_seen/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-040000_audit/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-041000_broadcasts/down.sql"),
 ];

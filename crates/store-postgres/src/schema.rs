@@ -106,5 +106,14 @@ table! {
     }
 }
 
+table! {
+    carillon.last_seen (user_id) {
+        user_id -> Text,
+        role -> Text,
+        profile_id -> Nullable<Text>,
+        seen_at -> BigInt,
+    }
+}
+
 joinable!(inbox_marks -> notifications (position));
 allow_tables_to_appear_in_same_query!(inbox_marks, notifications);

@@ -13,7 +13,7 @@ mod trimming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use carillon_domain::ports::Audit;
+use carillon_domain::ports::{Audit, LastSeen};
 use carillon_domain::testing::contract::broadcasts::Stage;
 use carillon_domain::testing::contract::{Opened, Stores};
 use tokio::runtime::{Builder, Runtime};
@@ -107,6 +107,12 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 }
 
 carillon_domain::store_contract!(run);
+
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    within(|database| async move { case(Arc::new(database.open().await)).await });
+}
+
+carillon_domain::seen_contract!(run_seen);
 
 fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
     within(|database| async move { case(Arc::new(database.open().await)).await });

@@ -29,6 +29,7 @@ mod migrate;
 mod pool;
 mod rows;
 mod schema;
+mod seen;
 mod settings;
 mod unread;
 

@@ -124,5 +124,14 @@ table! {
     }
 }
 
+table! {
+    last_seen (user_id) {
+        user_id -> Text,
+        role -> Text,
+        profile_id -> Nullable<Text>,
+        seen_at -> BigInt,
+    }
+}
+
 joinable!(inbox_marks -> notifications (position));
 allow_tables_to_appear_in_same_query!(inbox_marks, notifications);

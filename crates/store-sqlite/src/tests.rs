@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carillon_domain::ports::{Audit, Explain, Inbox, Log, PortError, Trim};
+use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, PortError, Trim};
 use carillon_domain::testing::contract::broadcasts::Stage;
 use carillon_domain::testing::contract::{Opened, Stores};
 use carillon_domain::testing::{Drafts, instant, principal};
@@ -55,6 +55,13 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 }
 
 carillon_domain::store_contract!(run);
+
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    let (_directory, path) = place();
+    block_on(async { case(Arc::new(open(&path).await)).await });
+}
+
+carillon_domain::seen_contract!(run_seen);
 
 fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
     let (_directory, path) = place();
@@ -112,17 +119,16 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        assert_eq!(
-            migrate(),
-            [
-                "20261122000000",
-                "20261123000000",
-                "20261123020000",
-                "20261123021500",
-                "20261123040000",
-                "20261123041000"
-            ]
-        );
+        let versions = [
+            "20261122000000",
+            "20261123000000",
+            "20261123020000",
+            "20261123021500",
+            "20261123030000",
+            "20261123040000",
+            "20261123041000",
+        ];
+        assert_eq!(migrate(), versions);
         assert!(migrate().is_empty());
     }
 

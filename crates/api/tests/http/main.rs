@@ -8,6 +8,7 @@ mod desk;
 mod explain;
 mod health;
 mod inbox;
+mod presence;
 mod publish;
 mod shape;
 mod stream;

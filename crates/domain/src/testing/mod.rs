@@ -11,6 +11,7 @@
 //! ```
 
 pub mod contract;
+mod cuttable;
 mod drafts;
 mod fixed;
 mod memory;
@@ -18,8 +19,10 @@ mod memory_audit;
 mod memory_broadcasts;
 mod memory_inbox;
 mod memory_outbox;
+mod memory_seen;
 mod mutant;
 
+pub use cuttable::Cuttable;
 pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;
@@ -27,4 +30,5 @@ pub use memory_audit::MemoryAudit;
 pub use memory_broadcasts::MemoryBroadcasts;
 pub use memory_inbox::MemoryInbox;
 pub use memory_outbox::MemoryOutbox;
+pub use memory_seen::MemorySeen;
 pub use mutant::Mutant;

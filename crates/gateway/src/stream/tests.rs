@@ -3,8 +3,10 @@
 use std::num::NonZeroU32;
 
 use carillon_domain::ports::{AuthError, Authenticate, Log as _, Loopback, MarkNews, Pids};
-use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, instant, principal, room};
-use carillon_domain::{Admission, Epoch, Offset, Pid, Position, Reader, Role, Row, Timestamp};
+use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, MemorySeen, instant, principal, room};
+use carillon_domain::{
+    Admission, Epoch, Offset, Pid, Position, Presence, Reader, Reception, Role, Row, Timestamp,
+};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
@@ -66,6 +68,7 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
         log: Arc::new(log.clone()),
         explain: Arc::new(log.clone()),
         fanout,
+        reception: Reception::new(Presence::new(DRAIN), Arc::new(MemorySeen::default())),
         pids: Arc::new(Nobody),
         clock,
     };
