@@ -10,6 +10,7 @@
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `/api/v1/broadcasts`, `/{id}`, `GET /{id}/acks`, `POST /api/v1/notifications/{id}/ack` | `broadcasts` |
 //! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
@@ -20,6 +21,7 @@
 
 mod audit;
 mod body;
+mod broadcasts;
 mod caller;
 mod envelope;
 mod explain;
@@ -43,7 +45,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Broadcaster, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
 pub use stream::OpenStream;
@@ -97,6 +99,8 @@ pub struct ApiParts {
     pub connections: Arc<dyn Connections>,
     /// Asked by `/readyz` whether it reaches all nodes.
     pub fanout: Arc<dyn Fanout>,
+    /// What admins say to everyone.
+    pub broadcaster: Broadcaster,
     /// Where what admins do is noted.
     pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
@@ -190,6 +194,22 @@ fn api() -> impl HttpServiceFactory {
         .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
         .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
         .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
+        .service(resource("/v1/notifications/{id}/ack", "POST", [web::post().to(broadcasts::acknowledge)]))
+        .service(resource(
+            "/v1/broadcasts",
+            "GET, HEAD, POST",
+            [get(broadcasts::list), web::post().to(broadcasts::create)],
+        ))
+        .service(resource(
+            "/v1/broadcasts/{id}",
+            "GET, HEAD, PATCH, DELETE",
+            [
+                get(broadcasts::show),
+                web::patch().to(broadcasts::change),
+                web::delete().to(broadcasts::cancel),
+            ],
+        ))
+        .service(resource("/v1/broadcasts/{id}/acks", "GET, HEAD", [get(broadcasts::acks)]))
         .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))

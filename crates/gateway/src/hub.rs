@@ -266,6 +266,11 @@ impl Hub {
         }
     }
 
+    /// Whether anyone here is in a room.
+    pub(crate) fn is_heard(&self, room: &Room) -> bool {
+        self.lock().rooms.contains_key(room)
+    }
+
     /// Word for one room that is not of the log, for all but one socket.
     pub(crate) fn post(&self, room: &Room, frame: &Frame, except: Option<&str>) {
         let state = self.lock();

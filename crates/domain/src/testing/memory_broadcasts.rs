@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::memory::lock;
-use super::{FixedClock, MemoryAudit, MemoryLog};
+use super::{CountingIds, FixedClock, MemoryAudit, MemoryLog};
 use crate::ports::{
-    Acks, Appended, Broadcasts, Change, Clock as _, Creation, Due, Fired, Firing, Log as _, NewBroadcast,
-    PortError,
+    Acks, Appended, Broadcasts, Change, Clock as _, Creation, Due, Fanout, Fired, Firing, Log as _,
+    NewBroadcast, PortError,
 };
 use crate::{
     AuditNote, Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, BroadcastQuery, BroadcastStatus,
-    Entitled, IdempotencyKey, NotificationId, Position, Recipient, RecipientQuery, RoleName, Room, Share,
-    Tally, Timestamp, UserId,
+    Broadcaster, Entitled, IdempotencyKey, NotificationId, Position, Recipient, RecipientQuery, RoleName,
+    Room, Share, Tally, Timestamp, UserId,
 };
 
 const KEYS_FOR: Duration = Duration::from_secs(86_400);
@@ -50,6 +50,15 @@ impl MemoryBroadcasts {
     pub fn new(log: MemoryLog, audit: MemoryAudit) -> Self {
         let clock = Arc::clone(&audit.clock);
         Self { log, audit, clock, state: Arc::default() }
+    }
+
+    /// What works with these, and tells of what it sends by this fanout.
+    #[must_use]
+    pub fn broadcaster(&self, fanout: Arc<dyn Fanout>) -> Broadcaster {
+        let (broadcasts, acks) = (Arc::new(self.clone()) as _, Arc::new(self.clone()) as _);
+        // Apart from the ids that a test's publisher counts.
+        let ids = Arc::new(CountingIds::after(1_000_000));
+        Broadcaster::new(broadcasts, acks, fanout, Arc::clone(&self.clock) as _, ids)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
