@@ -26,6 +26,7 @@ mod origins;
 mod outbox;
 mod parsers;
 mod postgres;
+mod preferences;
 mod presence;
 mod readme;
 mod recovery;

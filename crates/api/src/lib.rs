@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
+//! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `/api/v1/broadcasts`, `/{id}`, `GET /{id}/acks`, `POST /api/v1/notifications/{id}/ack` | `broadcasts` |
 //! | `GET /api/v1/audit` | `audit` |
@@ -29,6 +30,7 @@ mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod preferences;
 mod presence;
 mod problem;
 mod publish;
@@ -45,7 +47,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Broadcaster, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Broadcaster, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
 pub use stream::OpenStream;
@@ -87,6 +89,8 @@ pub struct ApiParts {
     pub publisher: Arc<Publisher>,
     /// Lists, counts and marks.
     pub reader: Reader,
+    /// Knows what users want to hear of.
+    pub preferences: Preferences,
     /// Knows whom a token speaks for.
     pub admission: Admission,
     /// Asked for its head by `/readyz`.
@@ -211,6 +215,11 @@ fn api() -> impl HttpServiceFactory {
         ))
         .service(resource("/v1/broadcasts/{id}/acks", "GET, HEAD", [get(broadcasts::acks)]))
         .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
+        .service(resource(
+            "/v1/preferences",
+            "GET, HEAD, PUT",
+            [get(preferences::show), web::put().to(preferences::change)],
+        ))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

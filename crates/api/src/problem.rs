@@ -13,7 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
-use carillon_domain::{BroadcastError, Faults, PublishError, ReadError, Refusal};
+use carillon_domain::{BroadcastError, Faults, PreferencesError, PublishError, ReadError, Refusal};
 use serde::Serialize;
 
 /// Every code there is.
@@ -235,6 +235,20 @@ impl From<ReadError> for Problem {
         match fault {
             ReadError::NotFound => Self::no_notification(),
             ReadError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<PreferencesError> for Problem {
+    fn from(fault: PreferencesError) -> Self {
+        match fault {
+            PreferencesError::TooOften => {
+                let detail =
+                    "Preferences can be changed so often only; nothing was changed. Try again in a day.";
+                Self::new(Code::RateLimited, detail).with(header::RETRY_AFTER, 86_400)
+            }
+            PreferencesError::Publish(fault) => fault.into(),
+            PreferencesError::Store(fault) => fault.into(),
         }
     }
 }

@@ -15,7 +15,9 @@ use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
-use carillon_domain::{Admission, AppendLimits, Broadcaster, Drain, Presence, Publisher, Reader, Reception};
+use carillon_domain::{
+    Admission, AppendLimits, Broadcaster, Drain, Preferences, Presence, Publisher, Reader, Reception,
+};
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
@@ -74,6 +76,11 @@ impl Node {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
+            preferences: Preferences::new(
+                reader.clone(),
+                Arc::clone(&publisher),
+                settings.notification_types.clone(),
+            ),
             reader,
             broadcaster: broadcaster.clone(),
             admission,

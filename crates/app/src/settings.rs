@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carillon_auth_jwt::{JwtConfig, KeySource};
+use carillon_domain::Kind;
 use carillon_fanout_redis::RedisUrl;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     #[serde(rename = "frontend_url")]
     pub(crate) frontend_origins: Vec<String>,
     pub(crate) publish_keys: Vec<PublishKey>,
+    /// Types that services use beside those of our own events.
+    pub(crate) notification_types: Vec<Kind>,
     #[serde(rename = "ping_interval_ms", serialize_with = "millis")]
     pub(crate) ping_interval: Duration,
     #[serde(rename = "ping_timeout_ms", serialize_with = "millis")]
@@ -156,6 +159,7 @@ impl Settings {
             publish_burst: from.number("publish_burst", 1..=1_000_000),
             mailbox_bytes: from.number("mailbox_bytes", MIN_MAILBOX..=1 << 30),
             recovery_limit: from.number("recovery_limit", 0..=1_000_000),
+            notification_types: kinds(from, "notification_types"),
             retention_days: from.number("retention_days", 1..=36_500),
             presence_grace: Duration::from_millis(from.number("presence_grace_ms", 0..=DAY_MS)),
             drain: Duration::from_secs(from.number("drain_seconds", 0..=3_600)),
@@ -249,6 +253,12 @@ fn frontend_origins(from: &mut Reader) -> Vec<String> {
         .iter()
         .filter_map(|text| forms::origin(text).map_err(|e| from.fault("frontend_url", e)).ok())
         .collect()
+}
+
+fn kinds(from: &mut Reader, key: &'static str) -> Vec<Kind> {
+    let texts = from.list(key);
+    let kind = |text: &String| text.parse().map_err(|e| from.fault(key, format!("{text:?} {e}"))).ok();
+    texts.iter().filter_map(kind).collect()
 }
 
 fn publish_keys(from: &mut Reader) -> Vec<PublishKey> {

@@ -53,8 +53,11 @@ mod follower;
 mod id;
 mod inbox;
 mod log;
+mod memo;
+mod muting;
 mod notification;
 pub mod ports;
+mod preferences;
 mod presence;
 mod principal;
 mod publisher;
@@ -86,7 +89,10 @@ pub use inbox::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
 };
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
+pub use memo::Memo;
+pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};
 pub use notification::{Data, Kind, Notification, Priority};
+pub use preferences::{Preferences, PreferencesError};
 pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -73,6 +74,12 @@ impl FromStr for Kind {
     }
 }
 
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 impl Serialize for Kind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -117,6 +124,13 @@ impl Data {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+}
+
+impl From<Box<RawValue>> for Data {
+    /// Our own, which need no check.
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(raw.into())
     }
 }
 

@@ -16,7 +16,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt as _;
 
 use crate::ports::{Clock, Fanout, Log, MintIds, Outcome, PortError, Publish, Signal, Stored};
-use crate::{Draft, Hint};
+use crate::{Draft, Hint, Memo};
 
 /// A caller's key for one publish, by which a repetition is known for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +128,18 @@ impl Publisher {
     pub async fn claim(&self, key: IdempotencyKey) -> Result<(), PublishError> {
         let (event_id, at) = (self.ids.event_id(), self.clock.now());
         self.append(Publish { event_id, key: Some(key), at, rows: Vec::new() }, 0).await.map(drop)
+    }
+
+    /// Keeps a memo: from its place in the log on, what it says holds on every node.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub(crate) async fn note(&self, memo: Memo) -> Result<(), PublishError> {
+        let at = self.clock.now();
+        let row = memo.row(self.ids.notification_id(), at);
+        let weight = row.1.data.as_str().len();
+        let publish = Publish { event_id: self.ids.event_id(), key: None, at, rows: vec![row] };
+        self.append(publish, weight).await.map(drop)
     }
 
     async fn append(&self, publish: Publish, weight: usize) -> Result<Published, PublishError> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::ports::{Clock, Fanout, Inbox, MarkNews, PortError, Signal};
-use crate::{Entitled, InboxItem, ListQuery, Listing, Mark, NotificationId, Position, Principal};
+use crate::{
+    Entitled, InboxItem, ListQuery, Listing, Mark, Muting, Mutings, NotificationId, Position, Principal,
+};
 
 /// Why a reader did not get what they asked for.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,22 @@ impl Reader {
     /// The store failed.
     pub async fn unread(&self, who: &Entitled, up_to: Position) -> Result<u32, PortError> {
         self.inbox.unread(who, up_to, self.clock.now()).await
+    }
+
+    /// What a user mutes and has muted.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn muting(&self, user: &Principal) -> Result<Muting, PortError> {
+        self.inbox.muting(user.user_id()).await
+    }
+
+    /// What all users mute: what a node begins with.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.inbox.mutings().await
     }
 
     /// Marks, tells the user's other sockets (all but the one named), and answers what is unread now.

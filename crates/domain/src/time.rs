@@ -13,6 +13,9 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
     /// The instant `millis` after the Unix epoch, or `None` outside the years -9999 to 9999.
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_domain::ports::{Fanout, Log, PortError, Signal};
-use carillon_domain::{Follower, Room, Step};
+use carillon_domain::{Follower, Reader, Room, Step};
 use futures_util::StreamExt as _;
 use tokio::time::MissedTickBehavior;
 
@@ -25,6 +25,7 @@ const PAGE: u32 = 1_000;
 pub(crate) struct Feed {
     pub(crate) follower: Follower,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) reader: Reader,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -111,6 +112,9 @@ impl Feed {
         self.hand_on(step);
         if !self.hub.knows_blocks() {
             self.hub.load_blocks(self.log.blocked().await?);
+        }
+        if !self.hub.knows_mutes() {
+            self.hub.mutes().load(self.reader.mutings().await?);
         }
         Ok(())
     }

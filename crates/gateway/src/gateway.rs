@@ -122,9 +122,14 @@ impl Gateway {
         let blocks = Arc::clone(backend.admission.blocks());
         // After the head: what the list does not have yet, the feed will follow.
         blocks.load(backend.log.blocked().await?);
-        let hub = Arc::new(Hub::new(head, after, rows, blocks));
-        let feed =
-            Feed { follower: Follower::new(head), log: Arc::clone(&backend.log), hub: Arc::clone(&hub) };
+        let hub = Arc::new(Hub::new(head, after, rows, blocks).with_clock(Arc::clone(&backend.clock)));
+        hub.mutes().load(backend.reader.mutings().await?);
+        let feed = Feed {
+            follower: Follower::new(head),
+            log: Arc::clone(&backend.log),
+            reader: backend.reader.clone(),
+            hub: Arc::clone(&hub),
+        };
         let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
             settings,

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carillon_domain::ports::Resumed;
+use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
-    BlockList, Blocked, Entitled, Epoch, Head, Offset, Position, Room, Row, Timestamp, UserId,
+    BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -23,6 +23,10 @@ use crate::recent::Recent;
 pub(crate) struct Hub {
     state: Mutex<State>,
     blocks: Arc<BlockList>,
+    /// Who wants no word of which rows.
+    mutes: MuteList,
+    /// By which rows expire; `None` where none do.
+    clock: Option<Arc<dyn Clock>>,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -41,6 +45,7 @@ struct State {
 pub(crate) struct MemberId(u64);
 
 struct Member {
+    user_id: UserId,
     mailbox: Arc<Mailbox>,
     /// Rows of this room at or below this place are not the member's to see.
     since: Position,
@@ -121,7 +126,18 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), blocks, reached: Reached::default() }
+        Self {
+            state: Mutex::new(state),
+            blocks,
+            mutes: MuteList::default(),
+            clock: None,
+            reached: Reached::default(),
+        }
+    }
+
+    /// The same hub, which delivers nothing that is over.
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,7 +166,7 @@ impl Hub {
         if from.position > state.cursor {
             return Reach::Store;
         }
-        match state.recent.missed(who, from.position, now) {
+        match state.recent.missed(who, self.mutes.of_user(who), from.position, now) {
             Some(missed) => Reach::Recent(missed.take(limit + 1).count()),
             None => Reach::Store,
         }
@@ -213,11 +229,19 @@ impl Hub {
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
         let (mut reached, mut ending) = (Vec::new(), Vec::new());
+        let now = self.clock.as_ref().map(|clock| clock.now());
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
-            if let Some(members) = state.rooms.get(&row.room) {
+            let is_memo = self.mutes.follow(&row);
+            // A node that was away for a while follows rows that have expired meanwhile.
+            let is_over = now.is_some_and(|now| row.notification.is_expired(now));
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo && !is_over) {
+                let muters = self.mutes.of_row(&row);
+                let is_muted =
+                    |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
                 let members = members.values().filter(|member| row.position > member.since);
+                let members = members.filter(|member| !is_muted(member));
                 let queued = members.filter(|member| member.mailbox.offer(row.position, &frame)).count();
                 if queued > 0 {
                     reached.push((row.position, u32::try_from(queued).unwrap_or(u32::MAX)));
@@ -239,6 +263,16 @@ impl Hub {
     /// Whether the block list is of this life of the log.
     pub(crate) fn knows_blocks(&self) -> bool {
         self.blocks.epoch() == Some(self.offset().epoch)
+    }
+
+    /// What users mute; exact for every row up to the cursor.
+    pub(crate) fn mutes(&self) -> &MuteList {
+        &self.mutes
+    }
+
+    /// Whether what users mute is of this life of the log.
+    pub(crate) fn knows_mutes(&self) -> bool {
+        self.mutes.epoch() == Some(self.offset().epoch)
     }
 
     /// Takes the block list as the log keeps it, and ends the connections of those who are on it.
@@ -305,7 +339,7 @@ impl Hub {
             inner.stage = next;
             return CaughtUp::Done;
         }
-        let Some(missed) = state.recent.missed(who, inner.sent, now) else {
+        let Some(missed) = state.recent.missed(who, self.mutes.of_user(who), inner.sent, now) else {
             return CaughtUp::Read(inner.sent, end);
         };
         let mut queued = Vec::new();
@@ -328,7 +362,8 @@ impl Hub {
 impl State {
     fn add(&mut self, who: &Entitled, id: MemberId, mailbox: &Arc<Mailbox>) {
         for entitlement in &who.rooms {
-            let member = Member { mailbox: Arc::clone(mailbox), since: entitlement.since };
+            let (user_id, mailbox) = (who.user_id.clone(), Arc::clone(mailbox));
+            let member = Member { user_id, mailbox, since: entitlement.since };
             self.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
         }
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use carillon_domain::ports::{Explain, PortError, Trim};
-use carillon_domain::{EventId, Explained, Position, Readers, Row, Timestamp, Trace, UserId};
+use carillon_domain::{EventId, Explained, Position, Readers, Row, Timestamp, Trace, UserId, is_mutable};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -18,7 +18,8 @@ const PORT: &str = "log";
 
 const ROWS: &str = "SELECT * FROM carillon.notifications n WHERE n.event_id = $1 ORDER BY n.position";
 
-/// Marks of the row itself, and whoever has read the room up to it or beyond, without a mark, and entered before it. Both
+/// Marks of the row itself, and whoever has read the room up to it or beyond, without a mark, and entered before it, and has
+/// not muted it. Both
 /// also cover rows that had expired unread, so for a row that expires the time counts; and both are looked at to a bound.
 const READERS: &str = "\
     SELECT m.user_id FROM (
@@ -31,6 +32,8 @@ const READERS: &str = "\
     ) i WHERE i.since < $1
         AND NOT EXISTS (SELECT FROM carillon.inbox_marks m
             WHERE m.user_id = i.user_id AND m.room = $2 AND m.position = $1)
+        AND NOT EXISTS (SELECT FROM carillon.mutes u
+            WHERE u.user_id = i.user_id AND u.type = $6 AND u.since < $1 AND u.until >= $1)
         AND ($3 IS NULL OR $3 > (SELECT r.read_at FROM carillon.inbox_reads r
             WHERE r.user_id = i.user_id AND r.room = $2 AND r.up_to >= $1 ORDER BY r.up_to LIMIT 1))
     LIMIT $5";
@@ -111,12 +114,14 @@ async fn trace(connection: &mut AsyncPgConnection, row: &Row) -> Result<Trace, S
 }
 
 pub(crate) fn readers(row: &Row) -> Statement<'_, Text> {
+    let mutable = is_mutable(row.notification.priority);
     Statement::new(READERS)
         .bind::<BigInt, _>(row.position.as_i64())
         .bind::<Text, _>(row.room.as_str())
         .bind::<Nullable<BigInt>, _>(row.notification.expires_at.map(Timestamp::as_millis))
         .bind::<BigInt, _>(i64::from(Readers::LOOKED_AT))
         .bind::<BigInt, _>(i64::from(Readers::BOUND))
+        .bind::<Nullable<Text>, _>(mutable.then(|| row.notification.kind.as_str()))
 }
 
 /// Takes the counts along whose rows have been trimmed; answers whether there may be more of them.

@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use carillon_domain::ports::{Inbox, PortError};
 use carillon_domain::{
-    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, Principal,
-    Room, Timestamp, UserId,
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId,
+    Position, Principal, Room, Timestamp, UNREAD_BOUND, UserId,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
@@ -21,9 +21,11 @@ use crate::pool::Lease;
 use crate::rows::position;
 use crate::schema::{inbox, notifications};
 use crate::statement::Statement;
-use crate::{marks, unread};
+use crate::{marks, muting, unread};
 
 const PORT: &str = "inbox";
+/// How many thousand rows of an inbox one count gets past.
+const SETTLINGS: u32 = 20;
 
 #[async_trait]
 impl Inbox for PostgresStore {
@@ -62,15 +64,45 @@ impl Inbox for PostgresStore {
     }
 
     async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError> {
-        self.readers
-            .run(PORT, |mut c| async move { Ok((unread::count(&mut c, who, up_to, now).await?, c)) })
-            .await
+        for _ in 0..SETTLINGS {
+            let count = |mut c: Lease| async move { Ok((unread::count(&mut c, who, up_to, now).await?, c)) };
+            let unread = self.readers.run(PORT, count).await?;
+            let is_exact = unread < UNREAD_BOUND || self.muting(&who.user_id).await?.spans().is_empty();
+            if is_exact || !self.settle(who, now).await? {
+                return Ok(unread);
+            }
+        }
+        Ok(UNREAD_BOUND)
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         let step = |mut c: Lease| async move {
             let marked = c.transaction(async |c| marks::mark(c, who, mark, now).await).await?;
             Ok((marked, c))
+        };
+        match self.writers.run(PORT, step).await? {
+            Some(marked) if marked.unread >= UNREAD_BOUND => {
+                let unread = self.unread(who, Position::END, now).await?;
+                Ok(Some(Marked { unread, ..marked }))
+            }
+            marked => Ok(marked),
+        }
+    }
+
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        self.readers.run(PORT, |mut c| async move { Ok((muting::muting(&mut c, user_id).await?, c)) }).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.readers.run(PORT, |mut c| async move { Ok((muting::mutings(&mut c).await?, c)) }).await
+    }
+}
+
+impl PostgresStore {
+    async fn settle(&self, who: &Entitled, now: Timestamp) -> Result<bool, PortError> {
+        let step = |mut c: Lease| async move {
+            let settled = c.transaction(async |c| muting::settle(c, who, now).await).await?;
+            Ok((settled, c))
         };
         self.writers.run(PORT, step).await
     }

@@ -31,6 +31,7 @@ mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod muting;
 mod outbox;
 mod pool;
 mod rows;

@@ -35,7 +35,9 @@ pub(crate) async fn newest(
                 unread
             }
             ReadStatus::Read => {
-                let mut read = span.after(reading.read_up_to).marks(connection, &reading, true).await?;
+                let beyond = span.after(reading.read_up_to);
+                let mut read = beyond.marks(connection, &reading, true).await?;
+                read.extend(beyond.muted(connection, &reading).await?);
                 let rest = span.before(reading.read_up_to + 1).filling(&read);
                 read.extend(rest.rows(connection, &reading, Some(false)).await?);
                 read
@@ -60,7 +62,7 @@ struct Span {
     now: i64,
 }
 
-/// A room's rows, newest first, less those with a mark of the kind named. Pairs are compared so that the index by room
+/// A room's rows, newest first, less those with a mark of the kind named and, of the unread, less the muted. Pairs are compared so that the index by room
 /// is the only way; the bounds on the position alone pick the partitions.
 pub(crate) const ROWS: &str = "\
     SELECT n.position FROM carillon.notifications n
@@ -68,7 +70,28 @@ pub(crate) const ROWS: &str = "\
         AND (n.expires_at IS NULL OR n.expires_at > $4)
         AND ($5 IS NULL OR NOT EXISTS (SELECT FROM carillon.inbox_marks m
             WHERE m.user_id = $6 AND m.room = $1 AND m.position = n.position AND (m.read_at IS NOT NULL) = $5))
+        AND ($5 IS NOT TRUE OR n.priority NOT IN ('low', 'medium')
+            OR NOT EXISTS (SELECT FROM carillon.mutes u WHERE u.user_id = $6 AND u.type = n.type
+                AND u.since < n.position AND u.until >= n.position)
+            OR EXISTS (SELECT FROM carillon.inbox_marks m
+                WHERE m.user_id = $6 AND m.room = $1 AND m.position = n.position))
     ORDER BY n.room DESC, n.position DESC LIMIT $7";
+
+/// The muted rows of a room without a mark. Those who mute nothing are not searched for any.
+const MUTED: &str = "\
+    SELECT n.position FROM (
+        SELECT min(u.since) AS first, max(u.until) AS last FROM carillon.mutes u WHERE u.user_id = $1
+    ) s CROSS JOIN LATERAL (
+        SELECT n.position FROM carillon.notifications n
+        WHERE (n.room, n.position) > ($2, greatest($3, s.first)) AND (n.room, n.position) < ($2, $4)
+            AND n.position > greatest($3, s.first) AND n.position < $4 AND n.position <= s.last
+            AND (n.expires_at IS NULL OR n.expires_at > $5) AND n.priority IN ('low', 'medium')
+            AND EXISTS (SELECT FROM carillon.mutes u WHERE u.user_id = $1 AND u.type = n.type
+                AND u.since < n.position AND u.until >= n.position)
+            AND NOT EXISTS (SELECT FROM carillon.inbox_marks m
+                WHERE m.user_id = $1 AND m.room = $2 AND m.position = n.position)
+        ORDER BY n.room DESC, n.position DESC LIMIT $6
+    ) n WHERE s.first IS NOT NULL";
 
 /// The rows of a room that are marked. Two texts, since those made unread have an index of their own.
 const READ: &str = "\
@@ -118,6 +141,15 @@ impl Span {
         Ok(rows.load(connection).await?)
     }
 
+    /// The muted rows of a room without a mark.
+    async fn muted(
+        self,
+        connection: &mut AsyncPgConnection,
+        reading: &Reading<'_>,
+    ) -> Result<Vec<i64>, StepError> {
+        Ok(self.of(MUTED, reading).load(connection).await?)
+    }
+
     /// The rows of a room that are marked, as read or as unread.
     async fn marks(
         self,
@@ -125,23 +157,30 @@ impl Span {
         reading: &Reading<'_>,
         read: bool,
     ) -> Result<Vec<i64>, StepError> {
-        let marks = Statement::<BigInt>::new(if read { READ } else { UNREAD })
+        Ok(self.of(if read { READ } else { UNREAD }, reading).load(connection).await?)
+    }
+
+    fn of<'a>(self, statement: &'static str, reading: &Reading<'a>) -> Statement<'a, BigInt> {
+        Statement::new(statement)
             .bind::<Text, _>(reading.user)
             .bind::<Text, _>(reading.room)
             .bind::<BigInt, _>(self.after)
             .bind::<BigInt, _>(self.before)
             .bind::<BigInt, _>(self.now)
-            .bind::<BigInt, _>(self.limit());
-        Ok(marks.load(connection).await?)
+            .bind::<BigInt, _>(self.limit())
     }
 }
 
-/// Each row with its reader's mark, and when its room was first read up to it or beyond.
+/// Each row with its reader's mark; and when it was accepted if it is muted, else when its room was first read up to it or
+/// beyond.
 const ITEMS: &str = "\
-    SELECT n.*, m.position IS NOT NULL, m.read_at, (
-        SELECT r.read_at FROM carillon.inbox_reads r
-        WHERE r.user_id = $1 AND r.room = n.room AND r.up_to >= n.position ORDER BY r.up_to LIMIT 1
-    )
+    SELECT n.*, m.position IS NOT NULL, m.read_at, CASE
+        WHEN n.priority IN ('low', 'medium') AND EXISTS (SELECT FROM carillon.mutes u
+            WHERE u.user_id = $1 AND u.type = n.type AND u.since < n.position AND u.until >= n.position)
+        THEN n.created_at
+        ELSE (SELECT r.read_at FROM carillon.inbox_reads r
+            WHERE r.user_id = $1 AND r.room = n.room AND r.up_to >= n.position ORDER BY r.up_to LIMIT 1)
+    END
     FROM carillon.notifications n
     LEFT JOIN carillon.inbox_marks m ON m.user_id = $1 AND m.room = n.room AND m.position = n.position
     WHERE n.position = ANY ($2) ORDER BY n.position DESC";
@@ -156,9 +195,9 @@ pub(crate) async fn items(
         .bind::<Text, _>(user_id.as_str())
         .bind::<Array<BigInt>, _>(positions);
     let records: Vec<(Record, bool, Option<i64>, Option<i64>)> = items.load(connection).await?;
-    let item = |(record, is_marked, marked_at, read_up_to_at): (Record, bool, Option<i64>, Option<i64>)| {
+    let item = |(record, is_marked, marked_at, otherwise): (Record, bool, Option<i64>, Option<i64>)| {
         let row = rows::read(record)?;
-        let read_at = if is_marked { marked_at } else { read_up_to_at };
+        let read_at = if is_marked { marked_at } else { otherwise };
         let corrupt = || StepError::Corrupt { table: "inbox_marks", row: row.position.get().to_string() };
         let instant = |millis| Timestamp::from_millis(millis).ok_or_else(corrupt);
         Ok(InboxItem { notification: row.notification, read_at: read_at.map(instant).transpose()? })

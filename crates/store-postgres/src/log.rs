@@ -15,6 +15,7 @@ use crate::PostgresStore;
 use crate::append::append;
 use crate::error::StepError;
 use crate::explain;
+use crate::muting;
 use crate::rows::{self, Record, RecordSql, position};
 use crate::schema::log_head;
 use crate::statement::{Statement, done};
@@ -73,7 +74,7 @@ impl Log for PostgresStore {
     }
 }
 
-fn read_head((epoch, at, trimmed): (i64, i64, i64)) -> Result<Head, StepError> {
+pub(crate) fn read_head((epoch, at, trimmed): (i64, i64, i64)) -> Result<Head, StepError> {
     Ok(Head {
         epoch: Epoch::new(epoch.cast_unsigned()),
         position: position(at, "log_head", 1)?,
@@ -218,5 +219,6 @@ async fn delete_old(connection: &mut AsyncPgConnection, trim: Trim) -> Result<bo
         .bind::<BigInt, _>(trim.keys_before.as_millis())
         .bind::<Integer, _>(Trim::MAX_ROWS.cast_signed());
     let has_more = done(trim.load(connection).await?)?;
+    muting::forget(connection).await?;
     Ok(explain::forget(connection).await? || has_more)
 }

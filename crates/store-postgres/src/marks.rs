@@ -8,9 +8,10 @@
 //!        │ a read_at      │ a read_at                   │
 //! ```
 //!
-//! An item's state is its mark's if it has one, else its side of `read_up_to`. When it was read is its mark's
-//! `read_at`, else that of the first entry of `inbox_reads` that covers it; so whatever moves `read_up_to` past an item
-//! without a mark leaves such an entry.
+//! An item's state is its mark's if it has one, else it is read if it is muted, else it is that of its side of `read_up_to`. When
+//! it was read is its mark's `read_at`, else, if it is muted, when it was accepted, else the time of the first entry of
+//! `inbox_reads` that covers it; so whatever moves `read_up_to` past an item without a mark leaves such an entry.
+//! Beyond `read_up_to`, a mark without a `read_at` stands only where a muted item was made unread.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ use crate::listing::newest;
 use crate::log::head;
 use crate::schema::{inbox, inbox_marks, inbox_reads};
 use crate::statement::Statement;
-use crate::{rows, unread};
+use crate::{muting, rows, unread};
 
 /// Whether a room has rows between two places.
 const NEWS: &str = "\
@@ -83,7 +84,7 @@ pub(crate) async fn mark(
 }
 
 /// A user's marks are made one after the other.
-async fn queue_up(connection: &mut AsyncPgConnection, who: &Entitled) -> Result<(), StepError> {
+pub(crate) async fn queue_up(connection: &mut AsyncPgConnection, who: &Entitled) -> Result<(), StepError> {
     use inbox as i;
     let theirs = i::table.filter(i::user_id.eq(who.user_id.as_str())).order(i::room).select(i::room);
     theirs.for_update().execute(connection).await?;
@@ -116,11 +117,14 @@ async fn read(
 ) -> Result<(), StepError> {
     use inbox_marks as m;
     let (user, mut readings) = (who.user_id.as_str(), readings(connection, who).await?);
-    let (below, beyond) = sides(&readings, places);
-    // Read by their side unless made unread.
+    let (below, mut beyond) = sides(&readings, places);
+    let muted = muting::muted(connection, user, positions(&beyond)).await?;
+    beyond.retain(|(_, position)| !muted.contains(position));
+    // By themselves unless made unread.
+    let mut read = positions(&below);
+    read.extend(muted);
     diesel::update(
-        m::table
-            .filter(m::user_id.eq(user).and(m::position.eq_any(positions(&below))).and(m::read_at.is_null())),
+        m::table.filter(m::user_id.eq(user).and(m::position.eq_any(read)).and(m::read_at.is_null())),
     )
     .set(m::read_at.eq(now.as_millis()))
     .execute(connection)
@@ -145,7 +149,12 @@ async fn unread_again(
 ) -> Result<(), StepError> {
     use inbox_marks as m;
     let (user, readings) = (who.user_id.as_str(), readings(connection, who).await?);
-    let (below, beyond) = sides(&readings, places);
+    let (mut below, beyond) = sides(&readings, places);
+    let muted = muting::muted(connection, user, positions(&beyond)).await?;
+    let (muted, beyond): (Named<'_>, Named<'_>) =
+        beyond.into_iter().partition(|(_, position)| muted.contains(position));
+    // They are read by themselves, as those below are.
+    below.extend(muted);
     let never = None::<i64>;
     let mark = |(room, position)| {
         (m::user_id.eq(user), m::room.eq(room), m::position.eq(position), m::read_at.eq(never))
@@ -214,7 +223,7 @@ async fn advance(
 }
 
 /// Sets `read_up_to`; with `read_at` where there are items without a mark among those it passes.
-async fn set(
+pub(crate) async fn set(
     connection: &mut AsyncPgConnection,
     reading: &mut Reading<'_>,
     place: i64,

@@ -72,6 +72,16 @@ table! {
 }
 
 table! {
+    carillon.mutes (user_id, kind, since) {
+        user_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        since -> BigInt,
+        until -> BigInt,
+    }
+}
+
+table! {
     carillon.inbox (user_id, room) {
         user_id -> Text,
         room -> Text,

@@ -9,7 +9,8 @@ use crate::statement::Statement;
 
 /// Of each room: how many rows lie beyond what was read up to, how many of them are unread, and how many were made unread
 /// below. It looks at no more than one entry beyond the bound in either place. Pairs are compared so that the index by
-/// room is the only way; the bounds on the position alone pick the partitions.
+/// room is the only way; the bounds on the position alone pick the partitions. The rows themselves are visited for those who have
+/// muted something.
 pub(crate) const COUNT: &str = "\
     SELECT b.rows, b.unread, u.unread
     FROM unnest($2, $3) AS e (room, since)
@@ -17,8 +18,15 @@ pub(crate) const COUNT: &str = "\
     CROSS JOIN LATERAL (SELECT greatest(e.since, i.read_up_to) AS place) r
     CROSS JOIN LATERAL (
         SELECT count(*) AS rows, count(*) FILTER (
-            WHERE (n.expires_at IS NULL OR n.expires_at > $5) AND NOT EXISTS (SELECT FROM carillon.inbox_marks m
-                WHERE m.user_id = $1 AND m.room = e.room AND m.position = n.position)
+            WHERE (n.expires_at IS NULL OR n.expires_at > $5)
+                AND NOT EXISTS (SELECT FROM carillon.inbox_marks m WHERE m.user_id = $1 AND m.room = e.room
+                    AND m.position = n.position AND m.read_at IS NOT NULL)
+                AND NOT ((SELECT EXISTS (SELECT FROM carillon.mutes u WHERE u.user_id = $1))
+                    AND EXISTS (SELECT FROM carillon.notifications x JOIN carillon.mutes u
+                        ON u.user_id = $1 AND u.type = x.type AND u.since < x.position AND u.until >= x.position
+                        WHERE x.position = n.position AND x.priority IN ('low', 'medium'))
+                    AND NOT EXISTS (SELECT FROM carillon.inbox_marks m
+                        WHERE m.user_id = $1 AND m.room = e.room AND m.position = n.position AND m.read_at IS NULL))
         ) AS unread
         FROM (
             SELECT n.position, n.expires_at FROM carillon.notifications n

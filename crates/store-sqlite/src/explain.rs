@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use carillon_domain::ports::{Explain, PortError};
-use carillon_domain::{EventId, Explained, Position, Readers, Row, Timestamp, Trace, UserId};
+use carillon_domain::{EventId, Explained, Position, Readers, Row, Timestamp, Trace, UserId, is_mutable};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -13,7 +13,8 @@ use crate::schema::{notifications, reached};
 
 const PORT: &str = "log";
 
-/// Marks of the row itself, and whoever has read the room up to it or beyond, without a mark, and entered before it. Both
+/// Marks of the row itself, and whoever has read the room up to it or beyond, without a mark, and entered before it, and has
+/// not muted it. Both
 /// also cover rows that had expired unread, so for a row that expires the time counts; and both are looked at to a bound.
 const READERS: &str = "\
     SELECT user_id FROM ( \
@@ -25,6 +26,8 @@ const READERS: &str = "\
     ) AS i WHERE since < ?1 \
         AND NOT EXISTS (SELECT 1 FROM inbox_marks AS m \
             WHERE m.user_id = i.user_id AND m.room = ?2 AND m.position = ?1) \
+        AND NOT EXISTS (SELECT 1 FROM mutes AS u \
+            WHERE u.user_id = i.user_id AND u.type = ?6 AND u.since < ?1 AND u.until >= ?1) \
         AND (?3 IS NULL OR ?3 > (SELECT read_at FROM inbox_reads AS r \
             WHERE r.user_id = i.user_id AND r.room = ?2 AND r.up_to >= ?1 ORDER BY r.up_to LIMIT 1)) \
     LIMIT ?5";
@@ -89,12 +92,14 @@ struct Reader {
 }
 
 pub(crate) fn readers(connection: &mut SqliteConnection, row: &Row) -> Result<Vec<UserId>, StepError> {
+    let mutable = is_mutable(row.notification.priority);
     let readers: Vec<Reader> = diesel::sql_query(READERS)
         .bind::<BigInt, _>(row.position.as_i64())
         .bind::<Text, _>(row.room.as_str())
         .bind::<Nullable<BigInt>, _>(row.notification.expires_at.map(Timestamp::as_millis))
         .bind::<BigInt, _>(i64::from(Readers::LOOKED_AT))
         .bind::<BigInt, _>(i64::from(Readers::BOUND))
+        .bind::<Nullable<Text>, _>(mutable.then(|| row.notification.kind.as_str()))
         .load(connection)?;
     let corrupt = |_| StepError::Corrupt { table: "inbox", row: row.room.to_string() };
     readers.into_iter().map(|reader| reader.user_id.parse().map_err(corrupt)).collect()

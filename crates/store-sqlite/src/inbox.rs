@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use carillon_domain::ports::{Inbox, PortError};
 use carillon_domain::{
-    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, Principal,
-    Room, Timestamp, UserId,
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId,
+    Position, Principal, Room, Timestamp, UNREAD_BOUND, UserId,
 };
 use diesel::prelude::*;
 
@@ -14,9 +14,11 @@ use crate::listing::{items, newest};
 use crate::log::head;
 use crate::rows::position;
 use crate::schema::{inbox, notifications};
-use crate::{marks, unread};
+use crate::{marks, muting, unread};
 
 const PORT: &str = "inbox";
+/// How many thousand rows of an inbox one count gets past.
+const SETTLINGS: u32 = 20;
 
 #[async_trait]
 impl Inbox for SqliteStore {
@@ -60,14 +62,50 @@ impl Inbox for SqliteStore {
     }
 
     async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError> {
-        let who = who.clone();
-        let step = move |connection: &mut SqliteConnection| unread::count(connection, &who, up_to, now);
-        self.readers.run(PORT, move |connection| connection.transaction(step)).await
+        for _ in 0..SETTLINGS {
+            let unread = {
+                let who = who.clone();
+                let step =
+                    move |connection: &mut SqliteConnection| unread::count(connection, &who, up_to, now);
+                self.readers.run(PORT, move |connection| connection.transaction(step)).await?
+            };
+            let is_exact = unread < UNREAD_BOUND || self.muting(&who.user_id).await?.spans().is_empty();
+            if is_exact || !self.settle(who, now).await? {
+                return Ok(unread);
+            }
+        }
+        Ok(UNREAD_BOUND)
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
-        let (who, mark) = (who.clone(), mark.clone());
-        let step = move |connection: &mut SqliteConnection| marks::mark(connection, &who, &mark, now);
+        let marked = {
+            let (who, mark) = (who.clone(), mark.clone());
+            let step = move |connection: &mut SqliteConnection| marks::mark(connection, &who, &mark, now);
+            self.writer.run(PORT, move |connection| connection.immediate_transaction(step)).await?
+        };
+        match marked {
+            Some(marked) if marked.unread >= UNREAD_BOUND => {
+                let unread = self.unread(who, Position::END, now).await?;
+                Ok(Some(Marked { unread, ..marked }))
+            }
+            marked => Ok(marked),
+        }
+    }
+
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        let user_id = user_id.clone();
+        self.readers.run(PORT, move |connection| muting::muting(connection, &user_id)).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.readers.run(PORT, |connection| connection.transaction(muting::mutings)).await
+    }
+}
+
+impl SqliteStore {
+    async fn settle(&self, who: &Entitled, now: Timestamp) -> Result<bool, PortError> {
+        let who = who.clone();
+        let step = move |connection: &mut SqliteConnection| muting::settle(connection, &who, now);
         self.writer.run(PORT, move |connection| connection.immediate_transaction(step)).await
     }
 }

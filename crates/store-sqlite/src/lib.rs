@@ -26,6 +26,7 @@ mod listing;
 mod log;
 mod marks;
 mod migrate;
+mod muting;
 mod pool;
 mod rows;
 mod schema;

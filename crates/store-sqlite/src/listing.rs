@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 
 use carillon_domain::{Entitled, InboxItem, Position, ReadStatus, Room, Timestamp, UserId};
-use diesel::dsl::{exists, not};
+use diesel::dsl::{exists, max, min, not};
 use diesel::prelude::*;
 
 use crate::error::StepError;
 use crate::inbox::{Reading, readings};
+use crate::muting::{self, MUTABLE};
 use crate::rows::{self, Record};
-use crate::schema::{inbox_marks, inbox_reads, notifications};
+use crate::schema::{inbox_marks, inbox_reads, mutes, notifications};
 
 /// The positions of the newest `most` visible rows in this state: from each room its newest, read off an index.
 pub(crate) fn newest(
@@ -34,7 +35,9 @@ pub(crate) fn newest(
                 unread
             }
             ReadStatus::Read => {
-                let mut read = span.after(reading.read_up_to).marks(connection, &reading, true)?;
+                let beyond = span.after(reading.read_up_to);
+                let mut read = beyond.marks(connection, &reading, true)?;
+                read.extend(beyond.muted(connection, &reading)?);
                 let rest = span.before(reading.read_up_to + 1).filling(&read);
                 read.extend(rest.rows(connection, &reading, Some(false))?);
                 read
@@ -48,6 +51,19 @@ pub(crate) fn newest(
         }
     }
     Ok(found)
+}
+
+/// Whether a row of `notifications` lies in one of its reader's muted spans.
+macro_rules! in_span {
+    ($reading:expr) => {
+        notifications::priority.eq_any(MUTABLE).and(exists(
+            mutes::table
+                .filter(mutes::user_id.eq($reading.user))
+                .filter(mutes::kind.eq(notifications::kind))
+                .filter(mutes::since.lt(notifications::position))
+                .filter(mutes::until.ge(notifications::position)),
+        ))
+    };
 }
 
 /// A stretch of the log between two places, both outside it, and how many of its newest rows are asked for.
@@ -99,9 +115,36 @@ impl Span {
             .filter(m::position.eq(n::position));
         match unread {
             None => {}
-            Some(true) => rows = rows.filter(not(exists(mark.filter(m::read_at.is_not_null())))),
+            Some(true) => {
+                rows = rows.filter(not(exists(mark.filter(m::read_at.is_not_null()))));
+                rows = rows.filter(not(in_span!(reading)).or(exists(mark)));
+            }
             Some(false) => rows = rows.filter(not(exists(mark.filter(m::read_at.is_null())))),
         }
+        Ok(rows.load(connection)?)
+    }
+
+    /// The muted rows of a room without a mark. Those who mute nothing are not searched for any.
+    fn muted(self, connection: &mut SqliteConnection, reading: &Reading<'_>) -> Result<Vec<i64>, StepError> {
+        use {inbox_marks as m, mutes as u, notifications as n};
+        let spans = u::table.filter(u::user_id.eq(reading.user)).select((min(u::since), max(u::until)));
+        let (Some(first), Some(last)) = spans.first::<(Option<i64>, Option<i64>)>(connection)? else {
+            return Ok(Vec::new());
+        };
+        let span = self.after(first).before(last.saturating_add(1));
+        let mark = m::table
+            .filter(m::user_id.eq(reading.user))
+            .filter(m::room.eq(reading.room))
+            .filter(m::position.eq(n::position));
+        let rows = n::table
+            .filter(n::room.eq(reading.room))
+            .filter(n::position.gt(span.after).and(n::position.lt(span.before)))
+            .filter(n::expires_at.is_null().or(n::expires_at.gt(span.now)))
+            .filter(in_span!(reading))
+            .filter(not(exists(mark)))
+            .order(n::position.desc())
+            .limit(span.limit())
+            .select(n::position);
         Ok(rows.load(connection)?)
     }
 
@@ -143,10 +186,14 @@ pub(crate) fn items(
         .order(n::position.desc())
         .select((Record::as_select(), m::position.nullable(), m::read_at.nullable()))
         .load(connection)?;
+    let muting = muting::muting(connection, user_id)?;
     let item = |(record, marked, read_at): (Record, Option<i64>, Option<i64>)| {
         let row = rows::read(record)?;
         let read_at = match marked {
             Some(_) => read_at,
+            None if muting.covers(row.position, &row.notification) => {
+                Some(row.notification.created_at.as_millis())
+            }
             None => read_up_to_at(connection, user_id, &row.room, row.position)?,
         };
         let corrupt = || StepError::Corrupt { table: "inbox_marks", row: row.position.get().to_string() };

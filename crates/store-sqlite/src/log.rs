@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::SqliteStore;
 use crate::error::StepError;
 use crate::rows::{self, Record, position};
-use crate::schema::{blocked_users, idempotency_keys, inbox_reads, log_head, notifications};
+use crate::schema::{blocked_users, idempotency_keys, inbox_reads, log_head, mutes, notifications};
 
 const PORT: &str = "log";
 
@@ -329,6 +329,8 @@ fn delete_old(connection: &mut SqliteConnection, trim: Trim) -> Result<bool, Ste
     .bind::<BigInt, _>(oldest)
     .bind::<BigInt, _>(most)
     .execute(connection)?;
+    // Few: a user has some hundred at most.
+    diesel::delete(mutes::table.filter(mutes::until.lt(oldest))).execute(connection)?;
 
     let rows: bool = select(exists(n::table.filter(n::created_at.lt(rows_before)))).get_result(connection)?;
     let keys: bool = select(exists(k::table.filter(k::created_at.lt(keys_before)))).get_result(connection)?;

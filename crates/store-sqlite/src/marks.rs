@@ -8,9 +8,10 @@
 //!        │ a read_at      │ a read_at                   │
 //! ```
 //!
-//! An item's state is its mark's if it has one, else its side of `read_up_to`. When it was read is its mark's
-//! `read_at`, else that of the first entry of `inbox_reads` that covers it; so whatever moves `read_up_to` past an item
-//! without a mark leaves such an entry.
+//! An item's state is its mark's if it has one, else it is read if it is muted, else it is that of its side of `read_up_to`. When
+//! it was read is its mark's `read_at`, else, if it is muted, when it was accepted, else the time of the first entry of
+//! `inbox_reads` that covers it; so whatever moves `read_up_to` past an item without a mark leaves such an entry.
+//! Beyond `read_up_to`, a mark without a `read_at` stands only where a muted item was made unread.
 
 use carillon_domain::{
     Entitled, Mark, Marked, NotificationId, Position, ReadStatus, Timestamp, UNREAD_BOUND,
@@ -24,7 +25,7 @@ use crate::inbox::{Place, Reading, find, readings};
 use crate::listing::newest;
 use crate::log::head;
 use crate::schema::{inbox, inbox_marks, inbox_reads, notifications};
-use crate::{rows, unread};
+use crate::{muting, rows, unread};
 
 /// Marks, within the caller's transaction.
 pub(crate) fn mark(
@@ -76,15 +77,14 @@ fn read(
     use inbox_marks as m;
     let mut readings = readings(connection, who)?;
     for Place { position, room } in places {
-        let Reading { user, room, read_up_to, .. } = readings[*room];
-        if *position <= read_up_to {
-            // Read by its side unless made unread.
-            let mark =
-                m::table.filter(m::user_id.eq(user).and(m::room.eq(room)).and(m::position.eq(position)));
-            diesel::update(mark.filter(m::read_at.is_null()))
-                .set(m::read_at.eq(now.as_millis()))
-                .execute(connection)?;
-        } else {
+        let reading = &readings[*room];
+        let Reading { user, room, read_up_to, .. } = *reading;
+        let mark = m::table.filter(m::user_id.eq(user).and(m::room.eq(room)).and(m::position.eq(position)));
+        // By itself only if it was made unread.
+        let again = diesel::update(mark.filter(m::read_at.is_null()))
+            .set(m::read_at.eq(now.as_millis()))
+            .execute(connection)?;
+        if again == 0 && *position > read_up_to && !is_muted(connection, reading, *position)? {
             let mark = (
                 m::user_id.eq(user),
                 m::room.eq(room),
@@ -110,8 +110,9 @@ fn unread_again(
     use inbox_marks as m;
     let readings = readings(connection, who)?;
     for Place { position, room } in places {
-        let Reading { user, room, read_up_to, .. } = readings[*room];
-        if *position <= read_up_to {
+        let reading = &readings[*room];
+        let Reading { user, room, read_up_to, .. } = *reading;
+        if *position <= read_up_to || is_muted(connection, reading, *position)? {
             let never = None::<i64>;
             let mark =
                 (m::user_id.eq(user), m::room.eq(room), m::position.eq(position), m::read_at.eq(never));
@@ -123,6 +124,14 @@ fn unread_again(
         }
     }
     Ok(())
+}
+
+fn is_muted(
+    connection: &mut SqliteConnection,
+    reading: &Reading<'_>,
+    position: i64,
+) -> Result<bool, StepError> {
+    Ok(!muting::muted(connection, reading, position - 1, position)?.is_empty())
 }
 
 /// Reads all rooms up to a place. Positions are the same for all rooms, so one place serves them all.
@@ -185,7 +194,7 @@ fn advance(
 }
 
 /// Sets `read_up_to`; with `read_at` where there are items without a mark among those it passes.
-fn set(
+pub(crate) fn set(
     connection: &mut SqliteConnection,
     reading: &mut Reading<'_>,
     place: i64,

@@ -117,6 +117,16 @@ table! {
 }
 
 table! {
+    mutes (user_id, kind, since) {
+        user_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        since -> BigInt,
+        until -> BigInt,
+    }
+}
+
+table! {
     reached (position, node) {
         position -> BigInt,
         node -> Text,
@@ -134,4 +144,4 @@ table! {
 }
 
 joinable!(inbox_marks -> notifications (position));
-allow_tables_to_appear_in_same_query!(inbox_marks, notifications);
+allow_tables_to_appear_in_same_query!(inbox_marks, mutes, notifications);

@@ -127,6 +127,7 @@ mod files {
             "20261123030000",
             "20261123040000",
             "20261123041000",
+            "20261123050500",
         ];
         assert_eq!(migrate(), versions);
         assert!(migrate().is_empty());

@@ -1,12 +1,13 @@
 //! Counting what is unread, at a cost that does not grow with the inbox.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use carillon_domain::{Entitled, Position, Timestamp, UNREAD_BOUND};
 use diesel::prelude::*;
 
 use crate::error::StepError;
 use crate::inbox::{Reading, readings};
+use crate::muting;
 use crate::schema::{inbox_marks, notifications};
 
 /// The unread items at or below `up_to`, at most [`UNREAD_BOUND`]. In each room it looks at that many entries beyond
@@ -33,11 +34,12 @@ pub(crate) fn count(
 /// Beyond what was read up to: the rows less the marks. `None` when there are more rows than may be looked at.
 fn beyond(
     connection: &mut SqliteConnection,
-    Reading { user, room, read_up_to, .. }: &Reading<'_>,
+    reading: &Reading<'_>,
     up_to: i64,
     now: i64,
 ) -> Result<Option<usize>, StepError> {
     use {inbox_marks as m, notifications as n};
+    let Reading { user, room, read_up_to, .. } = reading;
     let rows: Vec<(i64, Option<i64>)> = n::table
         .filter(n::room.eq(room).and(n::position.gt(read_up_to)).and(n::position.le(up_to)))
         .order(n::position)
@@ -47,18 +49,18 @@ fn beyond(
     if rows.len() > UNREAD_BOUND as usize {
         return Ok(None);
     }
-    if rows.is_empty() {
-        return Ok(Some(0));
-    }
-    // Each mark has its row, so these are no more than those. Beyond what was read up to, every mark says read.
-    let marked: Vec<i64> = m::table
+    let Some((last, _)) = rows.last() else { return Ok(Some(0)) };
+    // Each mark has its row, so these are no more than those.
+    let marks: Vec<(i64, Option<i64>)> = m::table
         .filter(m::user_id.eq(user).and(m::room.eq(room)))
         .filter(m::position.gt(read_up_to).and(m::position.le(up_to)))
-        .select(m::position)
+        .select((m::position, m::read_at))
         .load(connection)?;
-    let marked: HashSet<i64> = marked.into_iter().collect();
+    let marks: HashMap<i64, Option<i64>> = marks.into_iter().collect();
+    let muted = muting::muted(connection, reading, *read_up_to, *last)?;
     let is_unread = |(position, expires_at): &&(i64, Option<i64>)| {
-        expires_at.is_none_or(|end| end > now) && !marked.contains(position)
+        let is_read = marks.get(position).map_or_else(|| muted.contains(position), Option::is_some);
+        expires_at.is_none_or(|end| end > now) && !is_read
     };
     Ok(Some(rows.iter().filter(is_unread).count()))
 }

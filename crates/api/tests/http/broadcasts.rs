@@ -8,14 +8,14 @@ use crate::desk::{Answer, Desk, KEY, get, post};
 const ADMIN: &str = "admin.1";
 const ROUTE: &str = "/api/v1/broadcasts";
 
-fn text(more: Value) -> Value {
+fn text(more: &Value) -> Value {
     let mut body = json!({"kind": "announcement", "title": "Closed", "message": "On Monday."});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
 
 async fn create(desk: &Desk, more: Value) -> Value {
-    let answer = desk.call(post(ROUTE, ADMIN).set_json(text(more))).await;
+    let answer = desk.call(post(ROUTE, ADMIN).set_json(text(&more))).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     answer.body
 }
@@ -66,7 +66,7 @@ async fn maintenance_says_from_when_to_when() {
 #[actix_web::test]
 async fn a_key_makes_one_broadcast() {
     let desk = Desk::new();
-    let send = |more: Value| post(ROUTE, ADMIN).insert_header(("Idempotency-Key", "k")).set_json(text(more));
+    let send = |more: Value| post(ROUTE, ADMIN).insert_header(("Idempotency-Key", "k")).set_json(text(&more));
     let first = desk.call(send(json!({}))).await;
     let again = desk.call(send(json!({}))).await;
     assert_eq!(
@@ -208,4 +208,24 @@ async fn only_admins_have_anything_to_do_with_them() {
         assert_eq!((answer.status, answer.code()), (404, "not_found"));
     }
     assert_eq!(call(&desk, "GET", &made, "", None).await.body["status"], "scheduled");
+}
+
+/// After an outage the answers say what became of each.
+#[actix_web::test]
+async fn what_was_late_or_missed_is_shown() {
+    let desk = Desk::new();
+    let late = create(&desk, json!({"publishAt": instant(1_000).to_string()})).await;
+    let missed = create(&desk, json!({"publishAt": instant(10).to_string()})).await;
+    desk.broadcasts.clock.set(instant(4_000));
+    let fanout = std::sync::Arc::clone(&desk.fanout);
+    desk.broadcasts.broadcaster(fanout).step().await.unwrap();
+    let shown = call(&desk, "GET", &late, "", None).await.body;
+    assert_eq!((&shown["status"], &shown["late"]), (&json!("sent"), &json!(true)));
+    assert_eq!(shown["sentAt"], instant(4_000).to_string());
+    let shown = call(&desk, "GET", &missed, "", None).await.body;
+    assert_eq!(
+        (&shown["status"], &shown["late"], &shown["sentAt"]),
+        (&json!("missed"), &json!(false), &Value::Null)
+    );
+    assert_eq!(desk.rows().await, 1);
 }

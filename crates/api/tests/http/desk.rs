@@ -21,8 +21,8 @@ use carillon_domain::testing::{
 };
 use carillon_domain::{
     Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
-    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Page, Position, Presence,
-    Principal, Publisher, Reader, Reception, Role, Timestamp,
+    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Page,
+    Position, Preferences, Presence, Principal, Publisher, Reader, Reception, Role, Timestamp, UserId,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -81,9 +81,12 @@ impl Desk {
         let presence = Presence::new(Duration::ZERO);
         let reception = Reception::new(presence, Arc::new(MemorySeen::default()));
         let broadcasts = MemoryBroadcasts::new(log.clone(), audit.clone());
+        let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
+        let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
-            reader: Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock)),
+            preferences: Preferences::new(reader.clone(), Arc::clone(&publisher), others),
+            reader,
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
@@ -350,5 +353,13 @@ impl Inbox for Moody<MemoryInbox> {
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.inner.mark(who, mark, now).await
+    }
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        self.mood.check().await?;
+        self.inner.muting(user_id).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.inner.mutings().await
     }
 }

@@ -9,6 +9,7 @@ mod desk;
 mod explain;
 mod health;
 mod inbox;
+mod preferences;
 mod presence;
 mod publish;
 mod shape;

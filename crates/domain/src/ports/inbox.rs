@@ -4,13 +4,18 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::{
-    Entitled, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, Principal, Timestamp,
+    Entitled, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Position,
+    Principal, Timestamp, UserId,
 };
 
 /// Each user's inbox.
 ///
 /// An item is *visible* to a user when its row lies in one of their rooms, after the place at which they were entitled
 /// to it, and has not expired at `now`. What is not visible is treated as if it were not there.
+///
+/// An item that nobody marked and that lies in one of its reader's muted [`Span`](crate::Span)s is *read*, since the moment
+/// at which it was accepted. The spans are those of the memos in the log ([`Memo::Muted`](crate::Memo)): the step that keeps a
+/// memo keeps them, and no trimming touches a span in which there are rows.
 ///
 /// Marks are *atomic*: all of a mark's items change, or none. *Repeating* a mark changes nothing, in particular no
 /// `read_at`.
@@ -47,7 +52,8 @@ pub trait Inbox: Send + Sync {
 
     /// How many visible items at or below `up_to` are unread, at most [`UNREAD_BOUND`](crate::UNREAD_BOUND). Looks at
     /// no more than that many rows of a room whatever the inbox holds: where more lie beyond what was read up to, the
-    /// answer is the bound.
+    /// answer is the bound. What is read or over without a gap does not count towards that, though it may take several
+    /// calls to get past 20,000 of it.
     ///
     /// # Errors
     /// As all ports.
@@ -59,4 +65,16 @@ pub trait Inbox: Send + Sync {
     /// # Errors
     /// As all ports.
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError>;
+
+    /// What a user mutes and has muted.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError>;
+
+    /// The same of all users, as of the log's head: what a node begins with.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn mutings(&self) -> Result<Mutings, PortError>;
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::CountingIds;
 use crate::ports::{MintIds, Publish};
 use crate::{
-    Data, Draft, EventName, IdempotencyKey, Notification, Principal, Priority, Role, Room, Timestamp,
+    Data, Draft, EventName, IdempotencyKey, Memo, Notification, Principal, Priority, Role, Room, Timestamp,
 };
 
 /// `seconds` after the moment at which the tests take place, 2026-11-22T12:00:00Z.
@@ -70,6 +70,16 @@ impl Drafts {
         publish.rows[0].1.event = Some(EventName::UserStatusChanged);
         publish.rows[0].1.data = Data::new(data.as_object().unwrap()).unwrap();
         publish
+    }
+
+    /// A publish of what a user mutes from then on.
+    #[must_use]
+    pub fn muted(&self, user_id: &str, kinds: &[&str]) -> Publish {
+        let kinds = kinds.iter().map(|kind| kind.parse().unwrap()).collect();
+        let memo = Memo::Muted { user_id: user_id.parse().unwrap(), kinds };
+        let at = instant(0);
+        let rows = vec![memo.row(self.ids.notification_id(), at)];
+        Publish { event_id: self.ids.event_id(), key: None, at, rows }
     }
 
     fn notification(&self, created_at: Timestamp) -> Notification {

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::MemoryInbox;
 use crate::ports::{Appended, Explain, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::{
-    Blocked, Entitlement, Epoch, EventId, Explained, Head, Page, Position, Readers, Room, Row, Status,
-    Timestamp, Trace, UserId, status_change,
+    Blocked, Entitlement, Epoch, EventId, Explained, Head, Memo, Muting, Page, Position, Readers, Room, Row,
+    Status, Timestamp, Trace, UserId, status_change,
 };
 
 /// A log in memory. Clones share its rows.
@@ -31,8 +31,9 @@ pub(super) struct State {
     /// Since when a user has a room.
     pub(super) entered: HashMap<(UserId, Room), Position>,
     blocked: HashSet<UserId>,
-    /// When a user read a row; what is not here is unread.
-    pub(super) read: HashMap<(UserId, Position), Timestamp>,
+    /// When a user read a row, or that they made it unread again; what is not here is unread unless it is muted.
+    pub(super) read: HashMap<(UserId, Position), Option<Timestamp>>,
+    pub(super) muting: HashMap<UserId, Muting>,
     /// How many sockets of a node a row was queued for.
     reached: BTreeMap<(Position, String), u64>,
 }
@@ -55,8 +56,8 @@ impl MemoryLog {
     #[must_use]
     pub fn with_epoch(epoch: Epoch) -> Self {
         let head = Head { epoch, position: Position::START, trimmed: Position::START };
-        let (rows, keys, entered, blocked, read, reached) = Default::default();
-        let state = State { head, first_epoch: epoch, rows, keys, entered, blocked, read, reached };
+        let (rows, keys, entered, blocked, read, muting, reached) = Default::default();
+        let state = State { head, first_epoch: epoch, rows, keys, entered, blocked, read, muting, reached };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -161,6 +162,8 @@ impl Log for MemoryLog {
         state.read.retain(|(_, position), _| !gone.contains(position));
         state.reached.retain(|(position, _), _| !gone.contains(position));
         state.keys.retain(|_, used| used.at >= trim.keys_before.max(trim.rows_before));
+        let oldest = state.rows.keys().next().copied().unwrap_or(Position::END);
+        state.muting.values_mut().for_each(|muting| muting.forget(oldest));
         state.head.trimmed = gone.iter().copied().fold(state.head.trimmed, Position::max);
         Ok(gone.len() < old.len())
     }
@@ -191,6 +194,10 @@ impl Explain for MemoryLog {
 impl State {
     pub(super) fn head(&self) -> Head {
         self.head
+    }
+
+    pub(super) fn row(&self, at: Position) -> Option<&Arc<Row>> {
+        self.rows.get(&at)
     }
 
     /// The rows after a place, in order.
@@ -238,6 +245,9 @@ impl State {
                 None => {}
             }
             let position = self.head.position.plus(1);
+            if let Some(Memo::Muted { user_id, kinds }) = Memo::read(room, notification) {
+                self.muting.entry(user_id).or_default().change(position, &kinds);
+            }
             let (room, notification) = (room.clone(), notification.clone());
             let row = Row { position, room, event_id: publish.event_id, notification };
             self.rows.insert(position, Arc::new(row));
@@ -256,12 +266,13 @@ impl State {
     }
 
     fn trace(&self, row: &Row) -> Trace {
-        let readers = self.read.keys().filter(|(_, position)| *position == row.position);
+        let of_row = |(_, position): &(UserId, Position)| *position == row.position;
+        let readers = self.read.iter().filter(|(place, read_at)| of_row(place) && read_at.is_some());
         let of_row = (row.position, String::new())..(row.position.plus(1), String::new());
         Trace {
             id: row.notification.id,
             room: row.room.clone(),
-            read_by: Readers::new(readers.map(|(user_id, _)| user_id.clone()).collect()),
+            read_by: Readers::new(readers.map(|((user_id, _), _)| user_id.clone()).collect()),
             reached: self
                 .reached
                 .range(of_row)

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use super::memory::{Shared, State, lock};
 use crate::ports::{Inbox, PortError};
 use crate::{
-    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, NotificationId, Position, Principal,
-    ReadStatus, Row, Timestamp, UNREAD_BOUND,
+    Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings,
+    NotificationId, Position, Principal, ReadStatus, Row, Timestamp, UNREAD_BOUND, UserId,
 };
 
 /// Every user's inbox over a [`MemoryLog`](super::MemoryLog), from [`MemoryLog::inbox`](super::MemoryLog::inbox).
@@ -84,12 +84,22 @@ impl Inbox for MemoryInbox {
         for position in positions {
             let place = (who.user_id.clone(), position);
             if matches!(mark, Mark::Unread(_)) {
-                state.read.remove(&place);
-            } else {
-                state.read.entry(place).or_insert(now);
+                state.read.insert(place, None);
+            } else if state.read_at(&who.user_id, position).is_none() {
+                state.read.insert(place, Some(now));
             }
         }
         Ok(Some(Marked { unread: state.unread(who, Position::END, now), newest }))
+    }
+
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        Ok(lock(&self.state).muting.get(user_id).cloned().unwrap_or_default())
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        let state = lock(&self.state);
+        let Head { epoch, position: as_of, .. } = state.head();
+        Ok(Mutings { epoch, as_of, users: state.muting.clone() })
     }
 }
 
@@ -106,13 +116,22 @@ impl State {
     }
 
     fn item(&self, who: &Entitled, row: &Row) -> InboxItem {
-        let read_at = self.read.get(&(who.user_id.clone(), row.position)).copied();
+        let read_at = self.read_at(&who.user_id, row.position);
         InboxItem { notification: row.notification.clone(), read_at }
+    }
+
+    fn read_at(&self, user_id: &UserId, position: Position) -> Option<Timestamp> {
+        if let Some(mark) = self.read.get(&(user_id.clone(), position)) {
+            return *mark;
+        }
+        let notification = &self.row(position)?.notification;
+        let is_muted = self.muting.get(user_id).is_some_and(|muting| muting.covers(position, notification));
+        is_muted.then_some(notification.created_at)
     }
 
     fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> u32 {
         let rows = self.visible(who, now).filter(|row| row.position <= up_to);
-        let unread = rows.filter(|row| !self.read.contains_key(&(who.user_id.clone(), row.position)));
+        let unread = rows.filter(|row| self.read_at(&who.user_id, row.position).is_none());
         u32::try_from(unread.count()).map_or(UNREAD_BOUND, |n| n.min(UNREAD_BOUND))
     }
 

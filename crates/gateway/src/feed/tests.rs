@@ -1,6 +1,6 @@
 use carillon_domain::ports::{Appended, Clock as _, Inbox as _, Loopback, Publish};
 use carillon_domain::testing::{Cuttable, Drafts, FixedClock, MemoryLog, principal};
-use carillon_domain::{Entitled, Hint, Role};
+use carillon_domain::{Entitled, Head, Hint, Role};
 
 use super::*;
 use crate::hub::{CaughtUp, Joining};
@@ -14,12 +14,18 @@ struct Node {
     mailbox: Arc<Mailbox>,
 }
 
+fn feed(log: &Arc<MemoryLog>, hub: &Arc<Hub>, head: Head) -> Feed {
+    let clock = Arc::new(FixedClock::default());
+    let reader = Reader::new(Arc::new(log.inbox()), Arc::new(Loopback::new()), clock);
+    Feed { follower: Follower::new(head), log: Arc::clone(log) as _, reader, hub: Arc::clone(hub) }
+}
+
 impl Node {
     async fn start() -> Self {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Cuttable::default()));
         let head = log.head().await.unwrap();
         let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
-        let feed = Feed { follower: Follower::new(head), log: Arc::clone(&log) as _, hub: Arc::clone(&hub) };
+        let feed = feed(&log, &hub, head);
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -139,7 +145,7 @@ async fn another_log_has_another_block_list() {
     other.append(&[Drafts::new().status("p", "BLOCKED")]).await.unwrap();
     let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
     hub.load_blocks(log.blocked().await.unwrap());
-    let feed = Feed { follower: Follower::new(head), log: Arc::new(other), hub: Arc::clone(&hub) };
+    let feed = feed(&Arc::new(other), &hub, head);
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
@@ -154,4 +160,17 @@ async fn another_log_has_another_block_list() {
         most: 9,
     };
     assert_eq!(hub.join(joining(&who)).map(|place| place.id), Err(crate::hub::Barred::Blocked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_log_has_other_mutes() {
+    let log = Arc::new(MemoryLog::new());
+    let (drafts, head) = (Drafts::new(), log.head().await.unwrap());
+    let other = Arc::new(MemoryLog::with_epoch(carillon_domain::Epoch::new(9)));
+    other.append(&[drafts.muted("p", &["NEWS"])]).await.unwrap();
+    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+    tokio::spawn(feed(&other, &hub, head).run(Arc::new(Loopback::new())));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
+    assert_eq!(hub.mutes().of_user(&who).unwrap().kinds(), ["NEWS".parse().unwrap()]);
 }

@@ -7,6 +7,8 @@ use super::*;
 use crate::recent;
 
 mod blocking;
+mod expiry;
+mod muting;
 
 const EPOCH: Epoch = Epoch::new(7);
 const BOUND: usize = 64 * 1024;

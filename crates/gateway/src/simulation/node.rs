@@ -179,6 +179,7 @@ impl Node {
             let feed = Box::new(Feed {
                 follower: feed.follower.clone(),
                 log: Arc::clone(&feed.log),
+                reader: feed.reader.clone(),
                 hub: Arc::clone(&feed.hub),
             });
             self.feed = Following::Busy(Box::pin(step(feed, signal)));

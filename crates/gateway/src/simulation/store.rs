@@ -13,7 +13,7 @@ use carillon_domain::ports::{
 use carillon_domain::testing::{MemoryInbox, MemoryLog, Mutant};
 use carillon_domain::{
     Blocked, Entitled, Entitlement, Head, Hint, IdempotencyKey, InboxItem, ListQuery, Listing, Mark, Marked,
-    NotificationId, Page, Position, Principal, Timestamp,
+    Muting, Mutings, NotificationId, Page, Position, Principal, Timestamp, UserId,
 };
 
 use super::chronicle::Chronicle;
@@ -279,5 +279,12 @@ impl Inbox for NodeStore {
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.store.inbox.mark(who, mark, now).await
+    }
+    async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
+        self.store.inbox.muting(user_id).await
+    }
+
+    async fn mutings(&self) -> Result<Mutings, PortError> {
+        self.store.inbox.mutings().await
     }
 }

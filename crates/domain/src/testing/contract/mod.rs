@@ -14,6 +14,7 @@ pub mod fanout;
 pub mod inbox;
 pub mod log;
 pub mod marks;
+pub mod muting;
 pub mod order;
 pub mod outbox;
 pub mod presence;
@@ -101,6 +102,11 @@ macro_rules! store_contract {
             unread: an_inbox_is_counted_up_to_a_place, a_room_is_counted_up_to_the_bound,
                 rooms_together_are_counted_up_to_the_bound, single_marks_keep_a_long_inbox_exact,
                 expired_items_do_not_count, items_made_unread_count_up_to_a_place_too;
+            muting: a_muted_item_is_read_and_stays_so, what_is_high_or_urgent_is_not_muted,
+                muting_belongs_to_one_reader, a_muted_item_may_be_made_unread_and_read_again,
+                a_muted_item_keeps_its_time_whatever_is_read_after_it, a_memo_is_shown_to_nobody,
+                what_is_muted_does_not_fill_the_bound, one_who_muted_it_is_no_reader,
+                muting_outlives_a_reopening, spans_before_all_rows_are_forgotten;
             explain: a_publish_is_explained_by_its_rows, readers_are_those_whose_inbox_says_so,
                 one_who_came_too_late_is_no_reader, no_more_readers_are_named_than_may_be,
                 sockets_add_up_by_node, what_is_trimmed_is_forgotten;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Stores;
 use super::desk::Desk;
 use crate::testing::{MemoryLog, instant};
-use crate::{Entitled, EventId, ListQuery, Mark, NotificationId, Position, ReadStatus, Role};
+use crate::{Entitled, EventId, ListQuery, Mark, NotificationId, Position, Priority, ReadStatus, Role};
 
 /// A walk.
 pub async fn a_random_walk_agrees_with_the_memory_adapter(stores: Stores) {
@@ -24,7 +24,7 @@ pub async fn a_third_random_walk_agrees(stores: Stores) {
 }
 
 /// Steps of a walk: enough for a hundred items, far below the bound on unread.
-const STEPS: i64 = 120;
+const STEPS: i64 = 160;
 const ROOMS: [&str; 6] = ["all", "role:patient", "role:doctor", "user:1", "user:2", "patient:1"];
 const USERS: [(&str, Role); 3] = [("1", Role::Patient), ("2", Role::Doctor), ("1", Role::Doctor)];
 
@@ -51,11 +51,29 @@ async fn walk(stores: Stores, seed: u64) {
         let (user, role) = USERS[dice.roll(USERS.len())];
         let (who, same) = (tried.enter(user, role).await, model.enter(user, role).await);
         assert_eq!(who, same, "walk {seed}, step {step}");
-        if dice.roll(3) == 0 {
+        if dice.roll(8) == 0 {
+            let memo =
+                model.drafts.muted(user, [&[][..], &["NEWS"], &["CARE"], &["NEWS", "CARE"]][dice.roll(4)]);
+            assert_eq!(
+                model.append(std::slice::from_ref(&memo)).await.rows,
+                tried.append(&[memo]).await.rows
+            );
+            let (muting, same) =
+                (tried.stores.inbox.muting(&who.user_id), model.stores.inbox.muting(&who.user_id));
+            assert_eq!(
+                muting.await.unwrap().kinds(),
+                same.await.unwrap().kinds(),
+                "walk {seed}, step {step}"
+            );
+        } else if dice.roll(3) == 0 {
             // One desk's publishes for both, so that the ids agree.
             let rooms: Vec<&str> = (0..=dice.roll(3)).map(|_| ROOMS[dice.roll(ROOMS.len())]).collect();
             let mut publish = model.drafts.publish(&rooms);
             let life = [None, None, Some(20), Some(90)][dice.roll(4)];
+            for (_, notification) in &mut publish.rows {
+                notification.kind = ["NEWS", "CARE"][dice.roll(2)].parse().unwrap();
+                notification.priority = [Priority::Low, Priority::Medium, Priority::High][dice.roll(3)];
+            }
             publish.rows[0].1.expires_at = life.map(|seconds| instant(step + seconds));
             let appended = model.append(&[publish.clone()]).await;
             event_ids.push(publish.event_id);

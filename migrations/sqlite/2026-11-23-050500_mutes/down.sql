@@ -1,0 +1,2 @@
+DROP TRIGGER notifications_mute;
+DROP TABLE mutes;
