@@ -87,6 +87,13 @@ fn probes(id: &str) -> Vec<Probe> {
         probe("/v1/events", "POST", "/v1/events".into(), Some(json!({})), Forbidden),
         probe("/v1/events/{id}", "GET", format!("/v1/events/{id}"), None, Forbidden),
         probe("/v1/audit", "GET", "/v1/audit".into(), None, Forbidden),
+        probe("/v1/notifications/{id}/ack", "POST", format!("{INBOX}/{id}/ack"), Some(json!({})), NotFound),
+        probe("/v1/broadcasts", "GET", "/v1/broadcasts".into(), None, Forbidden),
+        probe("/v1/broadcasts", "POST", "/v1/broadcasts".into(), Some(json!({})), Forbidden),
+        probe("/v1/broadcasts/{id}", "GET", format!("/v1/broadcasts/{id}"), None, Forbidden),
+        probe("/v1/broadcasts/{id}", "PATCH", format!("/v1/broadcasts/{id}"), Some(json!({})), Forbidden),
+        probe("/v1/broadcasts/{id}", "DELETE", format!("/v1/broadcasts/{id}"), None, Forbidden),
+        probe("/v1/broadcasts/{id}/acks", "GET", format!("/v1/broadcasts/{id}/acks"), None, Forbidden),
         probe("/v1/notifications/unread-count", "GET", format!("{INBOX}/unread-count"), None, Own),
         probe("/v1/notifications/{id}", "GET", format!("{INBOX}/{id}"), None, NotFound),
         probe(
@@ -120,6 +127,7 @@ fn events(id: &str) -> Vec<(&'static str, Value, &'static str)> {
         ("notification:read", json!({"ids": [id]}), "not_found"),
         ("notification:read", json!({"upTo": id}), "not_found"),
         ("notification:unread", json!({"ids": [id]}), "not_found"),
+        ("announcement:ack", json!({"id": id}), "not_found"),
         // Whether a doctor is here is for everyone to know; of a notification's id nothing is known.
         ("presence:watch", json!({"doctorIds": [id], "room": "role:admin"}), "bad_request"),
         ("presence:unwatch", json!({"doctorIds": id}), "bad_request"),
