@@ -1,6 +1,7 @@
 //! The binary: reads the command line and the settings, and does what was asked. Wiring and nothing else.
 
 mod ambient;
+mod broadcasts;
 mod cli;
 mod demo;
 mod measured;
