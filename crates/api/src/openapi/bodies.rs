@@ -71,11 +71,29 @@ pub(crate) fn patch() -> Value {
     object(&[("isRead", json!({"type": "boolean"}))], &[])
 }
 
+/// The argument of `notification:list`.
+pub(crate) fn list() -> Value {
+    object(&[], &[("limit", list_limit()), ("before", uuid()), ("status", read_status())])
+}
+
+/// The argument of `notification:unread`.
+pub(crate) fn unread() -> Value {
+    object(&[("ids", ids())], &[])
+}
+
+fn ids() -> Value {
+    json!({"type": "array", "minItems": 1, "maxItems": Mark::MAX_IDS, "items": uuid()})
+}
+
+/// Which notifications a listing takes.
+pub(crate) fn read_status() -> Value {
+    json!({"enum": ["all", "unread", "read"], "default": "all"})
+}
+
 /// `POST /api/v1/notifications/read`: exactly one of three.
 pub(crate) fn read() -> Value {
-    let ids = json!({"type": "array", "minItems": 1, "maxItems": Mark::MAX_IDS, "items": uuid()});
     let all = json!({"const": true});
-    let ways = [("ids", ids), ("upTo", uuid()), ("all", all)];
+    let ways = [("ids", ids()), ("upTo", uuid()), ("all", all)];
     let one = |(name, schema): &(&str, Value)| {
         let mut way = object(&[(name, schema.clone())], &[]);
         for (other, _) in ways.iter().filter(|(other, _)| other != name) {

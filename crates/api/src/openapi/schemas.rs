@@ -47,7 +47,7 @@ built! {
 }
 
 /// Our own words are plain objects. What one would lose on the way, the test that compares it with its source would find.
-fn object(schema: Value) -> RefOr<Schema> {
+pub(crate) fn object(schema: Value) -> RefOr<Schema> {
     serde_json::from_value::<Object>(schema).unwrap_or_default().into()
 }
 
