@@ -15,6 +15,10 @@ default:
 build:
     cargo build --workspace
 
+# Build what is shipped, with the page: target/dist/carillon, whose `--version` names the commit
+dist: web
+    CARILLON_COMMIT=$(git rev-parse --short=12 HEAD) cargo build --locked --profile dist --package carillon
+
 # What a change must pass: formatting, lints, docs, spelling (where `typos` is installed)
 check:
     cargo fmt --all --check

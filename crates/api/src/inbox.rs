@@ -139,6 +139,6 @@ pub(crate) async fn read(
 }
 
 /// The id in the path. What is no id is nobody's notification.
-fn id(request: &HttpRequest) -> Result<NotificationId, Problem> {
+pub(crate) fn id(request: &HttpRequest) -> Result<NotificationId, Problem> {
     request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or_else(Problem::no_notification)
 }

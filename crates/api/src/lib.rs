@@ -11,6 +11,7 @@
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `/api/v1/broadcasts`, `/{id}`, `GET /{id}/acks`, `POST /api/v1/notifications/{id}/ack` | `broadcasts` |
 //! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
@@ -23,6 +24,7 @@
 mod asyncapi;
 mod audit;
 mod body;
+mod broadcasts;
 mod caller;
 mod documents;
 mod envelope;
@@ -49,7 +51,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Preferences, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Broadcaster, Preferences, Publisher, Reader, Reception};
 
 pub use asyncapi::asyncapi;
 pub use caller::PublishKeys;
@@ -107,6 +109,8 @@ pub struct ApiParts {
     pub connections: Arc<dyn Connections>,
     /// Asked by `/readyz` whether it reaches all nodes.
     pub fanout: Arc<dyn Fanout>,
+    /// What admins say to everyone.
+    pub broadcaster: Broadcaster,
     /// Where what admins do is noted.
     pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
@@ -208,6 +212,22 @@ fn api() -> impl HttpServiceFactory {
         .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
         .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
         .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
+        .service(resource("/v1/notifications/{id}/ack", "POST", [web::post().to(broadcasts::acknowledge)]))
+        .service(resource(
+            "/v1/broadcasts",
+            "GET, HEAD, POST",
+            [get(broadcasts::list), web::post().to(broadcasts::create)],
+        ))
+        .service(resource(
+            "/v1/broadcasts/{id}",
+            "GET, HEAD, PATCH, DELETE",
+            [
+                get(broadcasts::show),
+                web::patch().to(broadcasts::change),
+                web::delete().to(broadcasts::cancel),
+            ],
+        ))
+        .service(resource("/v1/broadcasts/{id}/acks", "GET, HEAD", [get(broadcasts::acks)]))
         .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource(
             "/v1/preferences",

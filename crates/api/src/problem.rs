@@ -13,7 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
-use carillon_domain::{Faults, PreferencesError, PublishError, ReadError, Refusal};
+use carillon_domain::{BroadcastError, Faults, PreferencesError, PublishError, ReadError, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +33,8 @@ pub(crate) enum Code {
     Validation,
     IdempotencyKeyInvalid,
     IdempotencyMismatch,
+    NotScheduled,
+    VersionMismatch,
     RateLimited,
     TooManyConnections,
     Internal,
@@ -79,6 +81,8 @@ impl Code {
                 "idempotency_mismatch",
                 "The idempotency key was used for another request",
             ),
+            Self::NotScheduled => (S::CONFLICT, "not_scheduled", "It can no longer be changed"),
+            Self::VersionMismatch => (S::CONFLICT, "version_mismatch", "It was changed meanwhile"),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
             Self::TooManyConnections => {
                 (S::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections")
@@ -293,6 +297,26 @@ impl From<PublishError> for Problem {
             PublishError::Stopped => {
                 Self::unavailable("The gateway is going down; try again.").because(fault)
             }
+        }
+    }
+}
+
+impl From<BroadcastError> for Problem {
+    fn from(fault: BroadcastError) -> Self {
+        match fault {
+            BroadcastError::NotFound => Self::new(Code::NotFound, "There is no such broadcast."),
+            BroadcastError::NotScheduled(status) => {
+                Self::new(Code::NotScheduled, format!("The broadcast is {}.", status.as_str()))
+            }
+            BroadcastError::OtherVersion(version) => {
+                Self::new(Code::VersionMismatch, format!("The broadcast is at version {version}."))
+            }
+            BroadcastError::Mismatch => Self::new(
+                Code::IdempotencyMismatch,
+                "Nothing was published. Use a new key for a new request.",
+            ),
+            BroadcastError::Invalid(faults) => faults.into(),
+            BroadcastError::Store(fault) => fault.into(),
         }
     }
 }

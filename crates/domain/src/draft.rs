@@ -275,7 +275,12 @@ fn take_rooms(fields: &mut Fields) -> Vec<Room> {
     rooms
 }
 
-fn take_required_text(fields: &mut Fields, name: &str, least: usize, most: usize) -> Option<String> {
+pub(crate) fn take_required_text(
+    fields: &mut Fields,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Option<String> {
     let value = fields.require(name);
     parse_text(fields, name, value, least, most)
 }
@@ -302,7 +307,7 @@ fn parse_text(
     })
 }
 
-fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
+pub(crate) fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
     let value = fields.take(name);
     fields.parse(name, value, |value| text(value)?.parse::<T>())
 }

@@ -38,9 +38,12 @@ macro_rules! mutated {
     };
 }
 
+mod acks;
 mod admission;
 mod audit;
 mod blocking;
+mod broadcast;
+mod broadcaster;
 mod draft;
 mod drain;
 mod event;
@@ -66,9 +69,12 @@ mod room;
 pub mod testing;
 mod time;
 
+pub use acks::{Recipient, RecipientCursor, RecipientQuery, RoleName, Share, Tally};
 pub use admission::{Admission, Refusal, bearer};
 pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
+pub use broadcast::{Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, BroadcastQuery, BroadcastStatus};
+pub use broadcaster::{BroadcastError, Broadcaster, Stepped};
 pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
 pub use event::{

@@ -2,7 +2,7 @@
 
 use carillon_domain::ports::MarkNews;
 use carillon_domain::{
-    Counts, DoctorState, Epoch, NotificationId, Offset, Person, Role, Row, Timestamp, UserId,
+    Counts, DoctorState, Epoch, NotificationId, Offset, Person, Role, Row, Tally, Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use serde::Serialize;
@@ -87,6 +87,11 @@ pub(crate) fn counts(counts: &Counts) -> Frame {
 /// `presence:doctor`: whether one is here, for those who watch them.
 pub(crate) fn doctor(state: &DoctorState) -> Frame {
     encode("presence:doctor", &(state,))
+}
+
+/// `broadcast:acks`: how an emergency is taken.
+pub(crate) fn acks(tally: &Tally) -> Frame {
+    encode("broadcast:acks", &(tally,))
 }
 
 fn encode(name: &str, args: &impl Serialize) -> Frame {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carillon_domain::ports::Resumed;
+use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
     BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Hub {
     blocks: Arc<BlockList>,
     /// Who wants no word of which rows.
     mutes: MuteList,
+    /// By which rows expire; `None` where none do.
+    clock: Option<Arc<dyn Clock>>,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -124,7 +126,18 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), blocks, mutes: MuteList::default(), reached: Reached::default() }
+        Self {
+            state: Mutex::new(state),
+            blocks,
+            mutes: MuteList::default(),
+            clock: None,
+            reached: Reached::default(),
+        }
+    }
+
+    /// The same hub, which delivers nothing that is over.
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -216,11 +229,14 @@ impl Hub {
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
         let (mut reached, mut ending) = (Vec::new(), Vec::new());
+        let now = self.clock.as_ref().map(|clock| clock.now());
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
             let is_memo = self.mutes.follow(&row);
-            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo) {
+            // A node that was away for a while follows rows that have expired meanwhile.
+            let is_over = now.is_some_and(|now| row.notification.is_expired(now));
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo && !is_over) {
                 let muters = self.mutes.of_row(&row);
                 let is_muted =
                     |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
@@ -282,6 +298,11 @@ impl Hub {
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
             member.mailbox.end(Over::Replaced);
         }
+    }
+
+    /// Whether anyone here is in a room.
+    pub(crate) fn is_heard(&self, room: &Room) -> bool {
+        self.lock().rooms.contains_key(room)
     }
 
     /// Word for one room that is not of the log, for all but one socket.

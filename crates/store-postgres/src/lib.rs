@@ -18,11 +18,14 @@
 //! # Ok(()) }
 //! ```
 
+mod acks;
 mod append;
 mod audit;
+mod broadcasts;
 mod connect;
 mod error;
 mod explain;
+mod fire;
 mod inbox;
 mod listing;
 mod log;

@@ -15,9 +15,12 @@
 //! # Ok(()) }
 //! ```
 
+mod acks;
 mod audit;
+mod broadcasts;
 mod error;
 mod explain;
+mod fire;
 mod inbox;
 mod listing;
 mod log;

@@ -16,7 +16,8 @@ use carillon_domain::ports::{
     PortError, Publish, Secret, Trim,
 };
 use carillon_domain::testing::{
-    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryInbox, MemoryLog, MemorySeen, instant,
+    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryBroadcasts, MemoryInbox, MemoryLog, MemorySeen,
+    instant,
 };
 use carillon_domain::{
     Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
@@ -35,6 +36,7 @@ pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
 pub(crate) struct Desk {
     pub(crate) log: MemoryLog,
     pub(crate) audit: MemoryAudit,
+    pub(crate) broadcasts: MemoryBroadcasts,
     pub(crate) mood: Arc<Mood>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) fanout: Arc<Cuttable>,
@@ -80,6 +82,7 @@ impl Desk {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let presence = Presence::new(Duration::ZERO);
         let reception = Reception::new(presence, Arc::new(MemorySeen::default()));
+        let broadcasts = MemoryBroadcasts::new(log.clone(), audit.clone());
         let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
         let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
@@ -92,13 +95,14 @@ impl Desk {
             reception: reception.clone(),
             connections: Arc::new(Sockets),
             fanout: Arc::clone(&fanout) as _,
+            broadcaster: broadcasts.broadcaster(Arc::clone(&fanout) as _),
             audit: Arc::new(Moody { inner: audit.clone(), mood: Arc::clone(&mood) }),
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
-        Self { log, audit, mood, draining, fanout, reception, publisher, api }
+        Self { log, audit, broadcasts, mood, draining, fanout, reception, publisher, api }
     }
 
     pub(crate) async fn call(&self, request: TestRequest) -> Answer {

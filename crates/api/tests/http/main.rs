@@ -3,6 +3,7 @@
 
 mod audit;
 mod batch;
+mod broadcasts;
 mod credentials;
 mod desk;
 mod document;
