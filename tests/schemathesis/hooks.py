@@ -6,10 +6,20 @@ import uuid
 import schemathesis
 from hypothesis import strategies
 
-FUTURE = strategies.datetimes(
-    min_value=datetime.datetime(2100, 1, 1), max_value=datetime.datetime(2900, 1, 1)
-).map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
-schemathesis.openapi.format("future", FUTURE)
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+DAY = datetime.timedelta(days=1)
+
+
+def instants(first, last):
+    instants = strategies.datetimes(min_value=NOW + first, max_value=NOW + last)
+    return instants.map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
+
+
+# What is said of a broadcast goes in this order.
+schemathesis.openapi.format("soon", instants(DAY, 100 * DAY))
+schemathesis.openapi.format("later", instants(200 * DAY, 300 * DAY))
+schemathesis.openapi.format("far", instants(400 * DAY, 40_000 * DAY))
+FORMATS = {"publishAt": "soon", "startsAt": "later", "endsAt": "far", "expiresAt": "far"}
 
 KNOWN_TYPES = ["PAYMENT_COMPLETED", "REVIEW_CREATED", "SCHEDULE_UPDATED"]
 
@@ -17,9 +27,13 @@ KNOWN_TYPES = ["PAYMENT_COMPLETED", "REVIEW_CREATED", "SCHEDULE_UPDATED"]
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     schemas = raw_schema["components"]["schemas"]
-    for ways in schemas["NotificationDraft"]["properties"]["expiresAt"]["oneOf"]:
-        if ways.get("format") == "date-time":
-            ways["format"] = "future"
+    for name in ["NotificationDraft", "BroadcastDraft", "BroadcastPatch"]:
+        for draft in schemas[name].get("oneOf", [schemas[name]]):
+            for field, format in FORMATS.items():
+                schema = draft["properties"].get(field, {})
+                for way in [schema, *schema.get("oneOf", [])]:
+                    if way.get("format") == "date-time":
+                        way["format"] = format
     muted = schemas["PreferencesChange"]["properties"]["muted"]
     muted["items"] = {"type": "string", "enum": KNOWN_TYPES}
 

@@ -36,6 +36,7 @@ pub fn openapi() -> Value {
     crate::stream::describe(&mut document);
     crate::preferences::describe(&mut document);
     crate::presence::describe(&mut document);
+    crate::broadcasts::describe(&mut document);
     crate::explain::describe(&mut document);
     crate::audit::describe(&mut document);
     crate::health::describe(&mut document);

@@ -15,6 +15,7 @@ pub(super) fn fill(talk: &mut Talk) {
     connecting(talk);
     inbox(talk);
     presence(talk);
+    emergencies(talk);
     tokens(talk);
 }
 
@@ -124,6 +125,9 @@ fn presence(talk: &mut Talk) {
         &[("doctorIds", json!({"type": "array", "maxItems": MOST_WATCHED, "items": bodies::user_id()}))],
         &[],
     );
+    for event in ["user:online", "user:offline", "presence:counts"] {
+        talk.streams(event);
+    }
     let asked = json!({"doctorIds": ["7"]});
     let doctors = json!({"type": "object", "required": ["doctors"], "properties": {"doctors": {"type": "array", "items": doctor}}});
     let told = json!({"ok": true, "doctors": [state]});
@@ -136,6 +140,22 @@ fn presence(talk: &mut Talk) {
     );
     let nothing = json!({"type": "object", "required": []});
     talk.hears("presence:unwatch", "Watch them no longer", (ids, 1), (asked, nothing), json!({"ok": true}));
+}
+
+fn emergencies(talk: &mut Talk) {
+    let tally = talk.schemas.schema::<schemas::Tally>();
+    let example =
+        json!([{"broadcastId": ID, "acked": 2, "of": 9, "byRole": {"patient": {"acked": 2, "of": 9}}}]);
+    talk.tells(
+        "broadcast:acks",
+        "To admins while an emergency is acknowledged, at most once a second",
+        &[tally],
+        example,
+    );
+    let id = bodies::object(&[("id", bodies::uuid())], &[]);
+    let acked = talk.schemas.plain::<crate::broadcasts::Acked>();
+    let told = json!({"ok": true, "ackedAt": AT});
+    talk.hears("announcement:ack", "You have seen this emergency", (id, 1), (json!({"id": ID}), acked), told);
 }
 
 fn tokens(talk: &mut Talk) {
