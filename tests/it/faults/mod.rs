@@ -16,6 +16,8 @@ mod f10;
 mod f12;
 mod f13;
 mod f15;
+mod f17;
+mod f18;
 mod f20;
 mod f21;
 mod kill9;
