@@ -11,6 +11,7 @@ mod browser;
 mod clients;
 mod cluster_presence;
 mod conformance;
+mod deploy;
 mod durability;
 mod explain;
 mod faults;

@@ -16,6 +16,7 @@
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
+//! | `GET /openapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
@@ -24,12 +25,14 @@ mod audit;
 mod body;
 mod broadcasts;
 mod caller;
+mod documents;
 mod envelope;
 mod explain;
 mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod openapi;
 mod preferences;
 mod presence;
 mod problem;
@@ -50,6 +53,7 @@ use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
 use carillon_domain::{Admission, Broadcaster, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
+pub use openapi::openapi;
 pub use stream::OpenStream;
 
 use envelope::envelope;
@@ -171,6 +175,10 @@ impl Api {
             app.app_data(state)
                 .service(resource("/healthz", "GET, HEAD", [get(health::alive)]).wrap(from_fn(envelope)))
                 .service(resource("/readyz", "GET, HEAD", [get(health::ready)]).wrap(from_fn(envelope)))
+                .service(
+                    resource("/openapi.json", "GET, HEAD", [get(documents::openapi)]).wrap(from_fn(envelope)),
+                )
+                .service(resource("/docs", "GET, HEAD", [get(documents::page)]).wrap(from_fn(envelope)))
                 .service(api());
         }
     }

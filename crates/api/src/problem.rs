@@ -15,6 +15,9 @@ use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
 use carillon_domain::{BroadcastError, Faults, PreferencesError, PublishError, ReadError, Refusal};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schemas;
 
 /// Every code there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,19 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    pub(crate) const fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    /// The code as callers are told it.
+    pub(crate) const fn word(self) -> &'static str {
+        self.facts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.facts().2
+    }
+
     /// Status, code and title.
     const fn facts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -127,7 +143,7 @@ impl Problem {
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.code.facts().0
+        self.code.status()
     }
 
     /// The JSON; one item of a batch has no request id of its own.
@@ -135,7 +151,7 @@ impl Problem {
         let (status, code, title) = self.code.facts();
         let kind = format!("/problems/{}", code.replace('_', "-"));
         let (status, detail, errors) = (status.as_u16(), self.detail.as_ref(), self.errors.as_ref());
-        Body { kind, title, status, detail, code, request_id, errors }
+        ProblemBody { kind, title, status, detail, code, request_id, errors }
     }
 
     /// Writes what is our fault into the log, with everything that led to it.
@@ -150,18 +166,28 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
+/// An answer that is not the one hoped for (RFC 9457).
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// `/problems/` and the code with hyphens: a name, no address.
     #[serde(rename = "type")]
     kind: String,
+    /// The code in words.
     title: &'static str,
     status: u16,
+    /// What is wrong here, for a person.
     detail: &'a str,
+    /// Stable: for a program.
     code: &'static str,
+    /// The same as `X-Request-Id`; missing in an item of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     request_id: Option<&'a str>,
+    /// With `validation`: every fault of the body or the query.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<schemas::Fault>)]
     errors: Option<&'a Faults>,
 }
 

@@ -4,6 +4,7 @@ mod ambient;
 mod broadcasts;
 mod cli;
 mod demo;
+mod measured;
 mod metrics;
 mod outbox;
 mod serve;

@@ -20,6 +20,7 @@ use carillon_domain::{
 };
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
+use metrics::gauge;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -60,6 +61,7 @@ pub(crate) struct Node {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
+        let metrics = crate::metrics::start(settings.max_connections)?;
         let (backend, more) = backend(settings).await?;
         let More { audit, outbox, redis } = more;
         let Backend { admission, reader, broadcaster, log, explain, fanout, reception, clock, .. } =
@@ -104,7 +106,6 @@ impl Node {
         let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
         tokio::spawn(trim(log, clock, settings.retention()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
-        let metrics = crate::metrics::start()?;
         let public_metrics = match settings.metrics_port {
             Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
             None => Some(metrics),
@@ -144,6 +145,7 @@ impl Node {
         }
         tracing::info!(connections = self.gateway.connections(), "draining");
         self.draining.store(true, Ordering::Release);
+        gauge!("carillon_draining").set(1);
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;

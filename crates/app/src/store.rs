@@ -10,6 +10,7 @@ use carillon_domain::ports::{Acks, Audit, Broadcasts, Explain, Inbox, LastSeen, 
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
+use crate::measured::Measured;
 use crate::settings::{Database, Settings};
 
 /// How long a database may be away at the start: long enough for one that is started at the same time.
@@ -37,7 +38,7 @@ pub(crate) struct Ports {
 impl Ports {
     fn of<S: Log + Inbox + Explain + LastSeen + Audit + Broadcasts + Acks + 'static>(store: &Arc<S>) -> Self {
         Self {
-            log: Arc::clone(store) as _,
+            log: Arc::new(Measured(Arc::clone(store) as _)),
             inbox: Arc::clone(store) as _,
             explain: Arc::clone(store) as _,
             last_seen: Arc::clone(store) as _,

@@ -17,9 +17,12 @@ mod batch;
 
 /// The most rooms one publish may name.
 pub const MAX_ROOMS: usize = 20;
-pub(crate) const MAX_TITLE: usize = 200;
-pub(crate) const MAX_MESSAGE: usize = 2_000;
-const MAX_URL: usize = 2_048;
+/// The most characters of a title.
+pub const MAX_TITLE: usize = 200;
+/// The most characters of a message.
+pub const MAX_MESSAGE: usize = 2_000;
+/// The most bytes of an [`ActionUrl`].
+pub const MAX_URL: usize = 2_048;
 
 /// A checked publish: one content for 1 to [`MAX_ROOMS`] distinct rooms.
 #[derive(Clone, PartialEq)]

@@ -75,7 +75,7 @@ pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
 pub use broadcast::{Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, BroadcastQuery, BroadcastStatus};
 pub use broadcaster::{BroadcastError, Broadcaster, Stepped};
-pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,

@@ -129,6 +129,7 @@ impl Gateway {
             log: Arc::clone(&backend.log),
             reader: backend.reader.clone(),
             hub: Arc::clone(&hub),
+            clock: Arc::clone(&backend.clock),
         };
         let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {

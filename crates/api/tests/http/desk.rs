@@ -28,6 +28,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
 
+use crate::document::{self, Asked};
+
 pub(crate) const KEY: &str = "a-key-of-24-characters-or-more";
 pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
 
@@ -113,12 +115,16 @@ impl Desk {
         if !announced {
             request.headers_mut().remove(header::CONTENT_LENGTH);
         }
+        let (asked, request) = Asked::of(request).await;
         let app = init_service(App::new().configure(self.api.configure())).await;
         let answer = call_service(&app, request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = read_body(answer).await;
         let text = String::from_utf8_lossy(&body).into_owned();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        let answer =
+            Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        document::check(&asked, &answer);
+        answer
     }
 
     /// Publishes to rooms and returns the ids of the notifications.

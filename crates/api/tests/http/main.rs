@@ -6,6 +6,8 @@ mod batch;
 mod broadcasts;
 mod credentials;
 mod desk;
+mod document;
+mod documents;
 mod explain;
 mod health;
 mod inbox;

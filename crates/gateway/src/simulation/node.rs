@@ -181,6 +181,7 @@ impl Node {
                 log: Arc::clone(&feed.log),
                 reader: feed.reader.clone(),
                 hub: Arc::clone(&feed.hub),
+                clock: Arc::clone(&feed.clock),
             });
             self.feed = Following::Busy(Box::pin(step(feed, signal)));
         }
