@@ -20,6 +20,8 @@ mod f13;
 mod f14;
 mod f15;
 mod f16;
+mod f17;
+mod f18;
 mod f20;
 mod f21;
 mod i9;
