@@ -94,7 +94,7 @@ fuzz target seconds="60":
 chaos fault *sizes: test-js
     cargo build --workspace --bins
     for size in {{ sizes }}; do export "CHAOS_$size"; done; \
-    tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --test-threads 1 faults::{{ lowercase(fault) }}
+    tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
 
 # Format the code
 fmt:

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use carillon_tests::users::{JWT_SECRET, ann, chen, sign};
-use carillon_tests::{Client, Clinic, Connect, User};
+use carillon_tests::{Client, Clinic, Connect, NodeSettings, User};
 use serde_json::{Value, json};
 
 /// One room of each kind, and a notification in it.
@@ -86,6 +86,7 @@ fn probes(id: &str) -> Vec<Probe> {
         ),
         probe("/v1/events", "POST", "/v1/events".into(), Some(json!({})), Forbidden),
         probe("/v1/events/{id}", "GET", format!("/v1/events/{id}"), None, Forbidden),
+        probe("/v1/audit", "GET", "/v1/audit".into(), None, Forbidden),
         probe("/v1/notifications/unread-count", "GET", format!("{INBOX}/unread-count"), None, Own),
         probe("/v1/notifications/{id}", "GET", format!("{INBOX}/{id}"), None, NotFound),
         probe(
@@ -105,6 +106,10 @@ fn probes(id: &str) -> Vec<Probe> {
         probe("/v1/notifications/read", "POST", format!("{INBOX}/read"), Some(json!({"upTo": id})), NotFound),
         probe("/v1/preferences", "GET", "/v1/preferences".into(), None, Own),
         probe("/v1/preferences", "PUT", "/v1/preferences".into(), Some(json!({"muted": []})), Own),
+        probe("/v1/presence/doctors", "GET", "/v1/presence/doctors?ids=chen".into(), None, Own),
+        probe("/v1/presence/counts", "GET", "/v1/presence/counts".into(), None, Forbidden),
+        probe("/v1/presence/users", "GET", "/v1/presence/users".into(), None, Forbidden),
+        probe("/v1/connections", "GET", "/v1/connections".into(), None, Forbidden),
     ]
 }
 
@@ -115,6 +120,9 @@ fn events(id: &str) -> Vec<(&'static str, Value, &'static str)> {
         ("notification:read", json!({"ids": [id]}), "not_found"),
         ("notification:read", json!({"upTo": id}), "not_found"),
         ("notification:unread", json!({"ids": [id]}), "not_found"),
+        // Whether a doctor is here is for everyone to know; of a notification's id nothing is known.
+        ("presence:watch", json!({"doctorIds": [id], "room": "role:admin"}), "bad_request"),
+        ("presence:unwatch", json!({"doctorIds": id}), "bad_request"),
         ("auth:refresh", json!({"token": ann().token()}), "token_invalid"),
         ("join", json!("role:admin"), "unknown_event"),
     ]
@@ -145,7 +153,8 @@ async fn intrude(clinic: &Clinic, mut claims: Value) -> (String, Client, carillo
 
 #[tokio::test]
 async fn nobody_gets_at_anything_of_a_room_that_is_not_theirs() {
-    let clinic = Clinic::open().await;
+    let settings = NodeSettings::default().set("EVENT_RATE", 1_000).set("EVENT_BURST", 1_000);
+    let clinic = Clinic::open_with(settings).await;
     let mut intruders_in = Vec::new();
     for (claims, own) in intruders() {
         let (token, client, stream) = intrude(&clinic, claims).await;

@@ -16,6 +16,8 @@
 //   {client, kind: "event", name, args}
 //   {client, kind: "ack", ack, args}
 //
+// `url` may be a list: the nodes behind one name. Whoever loses one, or does not get in there, is sent to another.
+//
 // A client that was opened with `journal: true` is one of hundreds, and reports a line of a journal for each thing it is
 // told (see src/journal.rs): [what, client, milliseconds, …].
 //   ["c", client, at, recovered, transport]           connected
@@ -38,6 +40,17 @@ const write = (...line) => {
   });
 };
 
+// What a balancer does, told to the client before it comes back.
+function roam(socket, urls) {
+  let at = 0;
+  const on = () => {
+    at += 1 + Math.floor(Math.random() * (urls.length - 1));
+    socket.io.uri = urls[at % urls.length];
+  };
+  socket.on("disconnect", on);
+  socket.io.on("error", on);
+}
+
 function keepJournal(client, socket) {
   socket.on("connect", () => {
     write("c", client, Date.now(), socket.recovered === true, socket.io.engine.transport.name);
@@ -53,8 +66,10 @@ const commands = {
     const { io } = await import(version);
     if (tokens) options.auth = (give) => give({ token: tokens.length > 1 ? tokens.shift() : tokens[0] });
     // A manager of its own for each client, as each browser tab has; short delays so that a test need not wait.
-    const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
+    const urls = [url].flat();
+    const socket = io(urls[0], { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     sockets.set(client, socket);
+    if (urls.length > 1) roam(socket, urls);
     if (journal) return keepJournal(client, socket);
     socket.on("connect", () => {
       const transport = socket.io.engine.transport.name;

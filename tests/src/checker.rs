@@ -23,7 +23,7 @@ use std::fmt;
 
 use carillon_domain::{Epoch, Offset, Position};
 
-pub use figures::Figures;
+pub use figures::{Figures, share};
 
 use crate::journal::{Entry, Told};
 
@@ -150,6 +150,7 @@ fn publishes(case: &Case, verdict: &mut Verdict) {
             }
             Entry::Tried { key, status, took, .. } => {
                 verdict.figures.slowest_answer = verdict.figures.slowest_answer.max(*took);
+                verdict.figures.failed += u64::from(status.is_some_and(|status| status >= 500));
                 let is_proper = match status {
                     Some(status) => matches!(status, 200..=299 | 400..=499 | 503),
                     None => case.links_may_break,

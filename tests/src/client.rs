@@ -225,16 +225,29 @@ impl Client {
     /// When the next event is another.
     #[track_caller]
     pub fn hears(&mut self, name: &str) -> impl Future<Output = Vec<Value>> {
+        let heard = self.hears_one_of([name]);
+        async move { heard.await.1 }
+    }
+
+    /// That the next event is one of these: which, and its arguments.
+    ///
+    /// # Panics
+    /// When the next event is another.
+    #[track_caller]
+    pub fn hears_one_of<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> impl Future<Output = (String, Vec<Value>)> {
         let at = Location::caller();
         async move {
             loop {
                 let next = timeout(PATIENCE, self.events.recv()).await;
-                let Ok(Some(event)) = next else { panic!("{at}: {} never heard {name}", self.user.id) };
-                if event.name == name {
-                    return event.args;
+                let Ok(Some(event)) = next else { panic!("{at}: {} never heard {names:?}", self.user.id) };
+                if names.contains(&event.name.as_str()) {
+                    return (event.name, event.args);
                 }
                 let ambient = AMBIENT.contains(&event.name.as_str());
-                assert!(ambient, "{at}: {} waited for {name} and heard {event:?}", self.user.id);
+                assert!(ambient, "{at}: {} waited for {names:?} and heard {event:?}", self.user.id);
             }
         }
     }

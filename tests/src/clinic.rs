@@ -18,6 +18,8 @@ pub struct Clinic {
     pub node: Node,
     /// Requests to it.
     pub http: Http,
+    /// Where clients and publishers go.
+    url: String,
     driver: Arc<Driver>,
     fences: AtomicU64,
 }
@@ -64,13 +66,19 @@ impl Clinic {
     /// A clinic with these settings.
     pub async fn open_with(settings: NodeSettings) -> Self {
         let node = Node::start(settings).await;
-        let http = Http::new(node.url());
-        Self { node, http, driver: Driver::start(), fences: AtomicU64::new(0) }
+        let (http, url) = (Http::new(node.url()), node.url().to_owned());
+        Self { node, http, url, driver: Driver::start(), fences: AtomicU64::new(0) }
+    }
+
+    /// Everyone goes to this address from now on, as of a proxy before the node.
+    #[must_use]
+    pub fn through(self, url: &str) -> Self {
+        Self { http: Http::new(url), url: url.to_owned(), ..self }
     }
 
     /// A client that connects in this way; nothing is awaited.
     pub async fn client(&self, connect: Connect) -> Client {
-        Client::open(&self.driver, self.node.url(), connect).await
+        Client::open(&self.driver, &self.url, connect).await
     }
 
     /// A connected client of `user`, over a WebSocket, that has been told of its inbox.

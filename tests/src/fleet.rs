@@ -35,8 +35,17 @@ impl Fleet {
         self.open_with(url, json!({"token": user.token()}), transports).await
     }
 
+    /// Opens a client at the first of these; whenever it loses one it is sent to another, as a balancer would.
+    pub async fn open_among(&self, urls: &[String], user: &User, transports: &[&str]) -> u64 {
+        self.connect(json!(urls), json!({"token": user.token()}), transports).await
+    }
+
     /// Opens a client with this CONNECT payload.
     pub async fn open_with(&self, url: &str, auth: Value, transports: &[&str]) -> u64 {
+        self.connect(json!(url), auth, transports).await
+    }
+
+    async fn connect(&self, url: Value, auth: Value, transports: &[&str]) -> u64 {
         let client = self.journal.client();
         let options = json!({"auth": auth, "transports": transports});
         let version = "socket.io-client";
@@ -71,13 +80,15 @@ pub struct LightFleet {
 }
 
 impl LightFleet {
-    /// Opens a client at `127.0.0.1:PORT`: its number in the journal, and what ends it.
-    pub fn open(&mut self, journal: &Arc<Journal>, address: &str, user: &User) -> (u64, AbortHandle) {
+    /// Opens a client at the first of these (`http://127.0.0.1:PORT`): its number in the journal, and what ends it.
+    /// Whenever it loses one it goes to another.
+    pub fn open(&mut self, journal: &Arc<Journal>, urls: &[String], user: &User) -> (u64, AbortHandle) {
         let number = journal.client();
         let life = Life {
             journal: Arc::clone(journal),
             number,
-            address: address.to_owned(),
+            addresses: urls.iter().map(|url| url.trim_start_matches("http://").to_owned()).collect(),
+            at: 0,
             auth: json!({"token": user.token()}),
             dice: Dice::new(number),
         };
@@ -88,7 +99,9 @@ impl LightFleet {
 struct Life {
     journal: Arc<Journal>,
     number: u64,
-    address: String,
+    addresses: Vec<String>,
+    /// Which of them is its own now.
+    at: usize,
     /// The next CONNECT's payload: the token, and once there were any the pid and the offset.
     auth: Value,
     dice: Dice,
@@ -107,6 +120,8 @@ impl Life {
                     self.journal.told(self.number, Told::Refused { message: format!("{error:#}") });
                 }
             }
+            let others = self.addresses.len() - 1;
+            self.at += if others > 0 { 1 + self.dice.below(others) } else { 0 };
             // As long as the driver's official clients wait.
             sleep(Duration::from_millis(10 + self.dice.below(90) as u64)).await;
         }
@@ -115,7 +130,7 @@ impl Life {
     async fn connect(&mut self) -> Result<Light> {
         // The official client's own timeout is 20 s; a test has less.
         let connected = timeout(Duration::from_secs(2), async {
-            let mut light = Light::open(&self.address, None).await?;
+            let mut light = Light::open(&self.addresses[self.at % self.addresses.len()], None).await?;
             let answer = light.join(&self.auth).await?;
             anyhow::Ok((light, answer))
         });

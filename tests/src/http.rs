@@ -1,5 +1,6 @@
 //! The HTTP side: publishers, users and bad bodies.
 
+use std::net::IpAddr;
 use std::panic::Location;
 
 use reqwest::header::HeaderMap;
@@ -22,6 +23,18 @@ impl Http {
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self { client: reqwest::Client::new(), url: url.to_owned() }
+    }
+
+    /// From another address of this machine, such as `127.0.0.2`.
+    ///
+    /// # Panics
+    /// When there is no such client.
+    #[must_use]
+    pub fn from(address: IpAddr, url: &str) -> Self {
+        match reqwest::Client::builder().local_address(address).build() {
+            Ok(client) => Self { client, url: url.to_owned() },
+            Err(error) => panic!("a client at {address}: {error}"),
+        }
     }
 
     /// A GET of `path`.

@@ -4,8 +4,9 @@
 //! over [`Http`], and official Socket.IO [`Client`]s in a Node.js process of their own. [`light`] is a small WebSocket
 //! client without that process, for raw frames and for many thousands of connections.
 //!
-//! Fault tests put a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients write a [`journal`], read
-//! the [`store`] past the gateway, and give all of it to the [`checker`].
+//! Fault tests put a [`cluster`] of nodes and a [`faultproxy`] in between, let a [`producer`] and a [`fleet`] of clients
+//! write a [`journal`], read the [`store`] past the gateway, and give all of it to the [`checker`]. [`nginx`] is the real
+//! one, before two nodes.
 //!
 //! [`conformance`] is the other way round: servers without the product, for the official suites.
 //!
@@ -19,6 +20,7 @@
 pub mod checker;
 pub mod client;
 pub mod clinic;
+pub mod cluster;
 pub mod conformance;
 pub mod dice;
 pub mod driver;
@@ -28,11 +30,13 @@ pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod light;
+pub mod nginx;
 pub mod node;
 pub mod postgres;
 pub mod postmaster;
 pub mod producer;
 pub mod raw;
+pub mod redis;
 pub mod store;
 pub mod users;
 
@@ -40,13 +44,16 @@ use std::time::Duration;
 
 pub use client::{Client, Connect};
 pub use clinic::{Clinic, Published};
+pub use cluster::{Cluster, Meeting};
 pub use dice::Dice;
 pub use driver::Life;
 pub use events::Events;
 pub use http::{Answer, Call, Http};
+pub use nginx::Nginx;
 pub use node::{Node, NodeSettings};
 pub use postgres::Postgres;
+pub use redis::RedisServer;
 pub use users::User;
 
 /// How long the harness waits for what must come: far longer than it takes, so that only a real fault runs into it.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -51,7 +51,7 @@ impl NodeSettings {
         self
     }
 
-    fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.env.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 

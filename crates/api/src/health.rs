@@ -23,7 +23,8 @@ pub(crate) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok", reasons: Vec::new() })
 }
 
-/// `GET /readyz`: 200 `{"status":"ready","reasons":[]}`, or 503 with `"unready"` and why: `draining`, `store`.
+/// `GET /readyz`: 200 `{"status":"ready","reasons":[]}`, or 503 with `"unready"` and why: `draining`, `store`. A node that
+/// may not hear the others at once serves all the same: 200 with `"degraded"` and `fanout`.
 pub(crate) async fn ready(api: web::Data<State>) -> HttpResponse {
     let mut reasons = Vec::new();
     if api.parts.draining.load(Ordering::Relaxed) {
@@ -40,9 +41,13 @@ pub(crate) async fn ready(api: web::Data<State>) -> HttpResponse {
             reasons.push("store");
         }
     }
-    if reasons.is_empty() {
-        HttpResponse::Ok().json(Health { status: "ready", reasons })
-    } else {
-        HttpResponse::ServiceUnavailable().json(Health { status: "unready", reasons })
+    if !reasons.is_empty() {
+        return HttpResponse::ServiceUnavailable().json(Health { status: "unready", reasons });
     }
+    let health = if api.parts.fanout.reaches_all() {
+        Health { status: "ready", reasons }
+    } else {
+        Health { status: "degraded", reasons: vec!["fanout"] }
+    };
+    HttpResponse::Ok().json(health)
 }

@@ -1,11 +1,11 @@
 //! A user's own inbox: list, count, show, mark.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use carillon_domain::{Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, Position, ReadError};
+use carillon_domain::{Entitled, InboxItem, ListQuery, Mark, NotificationId, Position, ReadError};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::problem::Problem;
+use crate::query::query;
 use crate::{State, body};
 
 #[derive(Serialize)]
@@ -90,21 +90,4 @@ pub(crate) async fn read(
 /// The id in the path. What is no id is nobody's notification.
 fn id(request: &HttpRequest) -> Result<NotificationId, Problem> {
     request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or_else(Problem::no_notification)
-}
-
-/// The query string as a JSON object, where a text of digits alone is a number.
-fn query(request: &HttpRequest) -> Result<Value, Problem> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-        .map_err(|_| Faults::one("", "is not a query string"))?;
-    let mut object = Map::new();
-    for (name, text) in pairs.into_inner() {
-        let is_number = text.bytes().all(|c| c.is_ascii_digit());
-        let number = is_number.then(|| text.parse::<u64>().ok()).flatten();
-        let value = number.map_or(Value::String(text), Value::from);
-        if object.contains_key(&name) {
-            return Err(Faults::one(format!("/{name}"), "is given twice").into());
-        }
-        object.insert(name, value);
-    }
-    Ok(Value::Object(object))
 }

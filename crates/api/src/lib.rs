@@ -11,12 +11,15 @@
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET`, `PUT /api/v1/preferences` | `preferences` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
+//! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
 
+mod audit;
 mod body;
 mod caller;
 mod envelope;
@@ -26,8 +29,10 @@ mod idempotency;
 mod inbox;
 mod limits;
 mod preferences;
+mod presence;
 mod problem;
 mod publish;
+mod query;
 mod stream;
 
 use std::num::NonZeroU32;
@@ -39,8 +44,8 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
-use carillon_domain::ports::{Clock, Explain, Log};
-use carillon_domain::{Admission, Preferences, Publisher, Reader};
+use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
+use carillon_domain::{Admission, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
 pub use stream::OpenStream;
@@ -90,6 +95,14 @@ pub struct ApiParts {
     pub log: Arc<dyn Log>,
     /// Asked what became of a publish.
     pub explain: Arc<dyn Explain>,
+    /// Knows who is here.
+    pub reception: Reception,
+    /// Knows this node's sockets.
+    pub connections: Arc<dyn Connections>,
+    /// Asked by `/readyz` whether it reaches all nodes.
+    pub fanout: Arc<dyn Fanout>,
+    /// Where what admins do is noted.
+    pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
     pub clock: Arc<dyn Clock>,
     /// What fills `/api/v1/stream`.
@@ -182,6 +195,11 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PUT",
             [get(preferences::show), web::put().to(preferences::change)],
         ))
+        .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
+        .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
+        .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
+        .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
+        .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

@@ -46,8 +46,12 @@ async fn one(
     let key = idempotency::key(request.headers())?;
     let bytes = body::read(request, payload, body::ONE_PUBLISH).await?;
     let draft = parse(body::json(&bytes)?, api.parts.clock.now())?;
-    let key = key.map(|key| idempotency::bind(key, caller, route, &bytes));
+    let key = key.map(|key| idempotency::bind(key, caller.clone(), route, &bytes));
     let published = api.within(api.parts.publisher.publish(&draft, key)).await?;
+    // Also of an earlier publish: that one may have failed here.
+    if let Some(note) = draft.note(&caller, published.stored.event_id) {
+        api.within(api.parts.audit.note(&note)).await?;
+    }
     let mut answer = HttpResponse::Created();
     allowance.write(&mut answer);
     if published.replayed {

@@ -14,12 +14,13 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Clock, Fanout, Log, Loopback, Outbox, Trim};
-use carillon_domain::{Admission, AppendLimits, Drain, Preferences, Publisher, Reader};
+use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
+use carillon_domain::{Admission, AppendLimits, Drain, Preferences, Presence, Publisher, Reader, Reception};
+use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::ambient::{RandomIds, SystemClock};
 use crate::settings::Settings;
@@ -35,6 +36,9 @@ const KEYS_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// What `demo` adds to a node: more routes.
 pub(crate) type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
+/// The way to the other nodes, and the task that keeps it open.
+type Nodes = (Redis, JoinHandle<()>);
+
 /// A node that listens.
 pub(crate) struct Node {
     /// Where.
@@ -42,6 +46,8 @@ pub(crate) struct Node {
     server: Server,
     gateway: Arc<carillon_gateway::Server<Gateway>>,
     publisher: Arc<Publisher>,
+    /// There may be other nodes.
+    redis: Option<Nodes>,
     draining: Arc<AtomicBool>,
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
@@ -51,12 +57,18 @@ pub(crate) struct Node {
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
-        let (backend, outbox) = backend(settings).await?;
-        let Backend { admission, reader, log, explain, fanout, clock, .. } = backend.clone();
+        let (backend, more) = backend(settings).await?;
+        let More { audit, outbox, redis } = more;
+        let Backend { admission, reader, log, explain, fanout, reception, clock, .. } = backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
-        let (publisher, appender) =
-            Publisher::new(Arc::clone(&log), fanout, Arc::clone(&clock), Arc::new(RandomIds), limits);
+        let (publisher, appender) = Publisher::new(
+            Arc::clone(&log),
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
+            Arc::new(RandomIds),
+            limits,
+        );
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
@@ -69,6 +81,10 @@ impl Node {
             admission,
             log: Arc::clone(&log),
             explain,
+            reception,
+            connections: gateway.sockets(),
+            fanout,
+            audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
             open_stream: open_stream(Arc::clone(&gateway)),
             draining: Arc::clone(&draining),
@@ -77,7 +93,7 @@ impl Node {
         let appender = tokio::spawn(appender.run());
         let feed = tokio::spawn(feed);
         let outbox = outbox.map(|outbox| {
-            let drain = Drain::new(outbox, Arc::clone(&publisher));
+            let drain = Drain::new(outbox, Arc::clone(&publisher), audit);
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
         tokio::spawn(trim(log, clock, settings.retention()));
@@ -98,7 +114,7 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, draining, appender, feed, outbox })
+        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed, outbox })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -112,6 +128,7 @@ impl Node {
             ended = &mut server => return Ok(ended??),
             // A node that accepts and does not deliver, or keeps nothing, is worse than one that is started again.
             ended = &mut self.feed => anyhow::bail!("the log is no longer followed: {ended:?}"),
+            ended = task(&mut self.redis) => anyhow::bail!("the other nodes are no longer heard: {ended:?}"),
             ended = &mut self.appender => anyhow::bail!("nothing can be kept any more: {ended:?}"),
             ended = async { match &mut self.outbox { Some(outbox) => outbox.await, None => pending().await } } =>
                 anyhow::bail!("nothing is taken from the outbox any more: {ended:?}"),
@@ -128,7 +145,12 @@ impl Node {
                 drop(outbox.await);
             }
             self.publisher.close();
-            self.appender.await
+            let ended = self.appender.await;
+            self.gateway.note_last_seen().await;
+            if let Some((redis, _)) = &self.redis {
+                redis.close().await;
+            }
+            ended
         };
         tokio::select! {
             ended = drained => ended.context("the appender failed")?,
@@ -148,23 +170,51 @@ fn open_stream(gateway: Arc<carillon_gateway::Server<Gateway>>) -> OpenStream {
     })
 }
 
+/// What the gateway has no part in.
+struct More {
+    audit: Arc<dyn Audit>,
+    outbox: Option<Arc<dyn Outbox>>,
+    redis: Option<Nodes>,
+}
+
 /// The domain over its adapters.
-async fn backend(settings: &Settings) -> anyhow::Result<(Backend, Option<Arc<dyn Outbox>>)> {
-    let Ports { log, inbox, explain, outbox } = Store::open(settings).await?.ports();
+async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
+    let Ports { log, inbox, explain, last_seen, audit, outbox } = Store::open(settings).await?.ports();
+    let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
     let jwt = settings.jwt().context("no source of keys is set")?;
     let secret = log.secret().await.context("the log's secret")?;
+    let redis = redis(settings, &secret, &presence)?;
+    let fanout: Arc<dyn Fanout> =
+        redis.as_ref().map_or_else(|| Arc::new(Loopback::new()) as _, |(redis, _)| redis.fanout());
     let backend = Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
         log,
         explain,
+        reception: Reception::new(presence, last_seen),
         pids: Arc::new(PidSealer::new(&secret)),
         fanout,
         clock,
     };
-    Ok((backend, outbox))
+    Ok((backend, More { audit, outbox, redis }))
+}
+
+/// The way to the other nodes, at work.
+fn redis(settings: &Settings, secret: &Secret, presence: &Presence) -> anyhow::Result<Option<Nodes>> {
+    let Some(url) = settings.redis.clone() else { return Ok(None) };
+    let link =
+        carillon_fanout_redis::Settings { url, node_id: settings.node_id.clone(), secret: secret.clone() };
+    let (redis, task) = Redis::new(&link, presence.clone()).context("REDIS_URL")?;
+    Ok(Some((redis, tokio::spawn(task))))
+}
+
+/// Waits for the end of the task; for ever, if there is none.
+async fn task(redis: &mut Option<Nodes>) -> Result<(), JoinError> {
+    match redis {
+        Some((_, task)) => task.await,
+        None => std::future::pending().await,
+    }
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use carillon_auth_jwt::{JwtConfig, KeySource};
 use carillon_domain::Kind;
+use carillon_fanout_redis::RedisUrl;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
@@ -45,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) metrics_port: Option<u16>,
     #[serde(rename = "database_url")]
     pub(crate) database: Database,
+    /// Where the nodes meet; unset: there is one node.
+    #[serde(rename = "redis_url", serialize_with = "shown")]
+    pub(crate) redis: Option<RedisUrl>,
     /// 1 to 16 of `a-z0-9-`.
     pub(crate) node_id: String,
     #[serde(flatten)]
@@ -135,6 +139,7 @@ impl Settings {
             socket_port: from.number("socket_port", 0..=u16::MAX),
             metrics_port: from.optional_number("metrics_port", 0..=u16::MAX),
             database: from.parsed("database_url", forms::database).unwrap_or_default(),
+            redis: redis(from),
             node_id: from.parsed("node_id", forms::node_id).unwrap_or_else(random_node_id),
             jwt_source: jwt_source(from, tokens),
             jwt_issuer: from.text("jwt_issuer"),
@@ -197,21 +202,29 @@ impl Settings {
 
 /// What the contract names and this build cannot do yet. Each line goes when its crate comes.
 fn not_yet(from: &mut Reader) {
-    const NO_REDIS: &str = "this build has no Redis fanout yet: leave it unset and run one node";
-    if from.parsed("redis_url", forms::redis).is_some() {
-        from.fault("redis_url", NO_REDIS);
+    if from.text("jwt_jwks_file").is_some() {
+        from.fault("jwt_jwks_file", "this build reads no JWKS yet: use JWT_SECRET or JWT_PUBLIC_KEY_FILE");
     }
+}
+
+/// One address, or host and port.
+fn redis(from: &mut Reader) -> Option<RedisUrl> {
+    let url = from.parsed("redis_url", forms::redis);
     let host = from.text("redis_host");
     let port = from.optional_number("redis_port", 1..=u16::MAX);
     match (host, port) {
-        (None, None) => {}
+        (None, None) => return url,
         (Some(_), None) => from.fault("redis_port", "must be set beside REDIS_HOST"),
         (None, Some(_)) => from.fault("redis_host", "must be set beside REDIS_PORT"),
         (Some(_), Some(_)) if from.text("redis_url").is_some() => {
             from.fault("redis_host", "set either REDIS_URL or REDIS_HOST and REDIS_PORT, not both");
         }
-        (Some(_), Some(_)) => from.fault("redis_host", NO_REDIS),
+        (Some(host), Some(port)) => {
+            let url = forms::redis(&format!("redis://{host}:{port}"));
+            return url.map_err(|what| from.fault("redis_host", what)).ok();
+        }
     }
+    None
 }
 
 fn jwt_source(from: &mut Reader, tokens: Tokens) -> Option<JwtSource> {
@@ -308,6 +321,14 @@ impl PublicKeyFile {
 impl From<PublicKeyFile> for PathBuf {
     fn from(file: PublicKeyFile) -> Self {
         file.path
+    }
+}
+
+/// Without credentials.
+fn shown<S: Serializer>(url: &Option<RedisUrl>, serializer: S) -> Result<S::Ok, S::Error> {
+    match url {
+        Some(url) => serializer.collect_str(url),
+        None => serializer.serialize_none(),
     }
 }
 

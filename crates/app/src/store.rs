@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Explain, Inbox, Log, Outbox, PortError};
+use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, Outbox, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
@@ -26,14 +26,22 @@ pub(crate) struct Ports {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) explain: Arc<dyn Explain>,
+    pub(crate) last_seen: Arc<dyn LastSeen>,
+    pub(crate) audit: Arc<dyn Audit>,
     /// Where services publish by SQL: where they share the database.
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Ports {
-    fn of<S: Log + Inbox + Explain + 'static>(store: &Arc<S>) -> Self {
-        let (log, inbox, explain) = (Arc::clone(store) as _, Arc::clone(store) as _, Arc::clone(store) as _);
-        Self { log, inbox, explain, outbox: None }
+    fn of<S: Log + Inbox + Explain + LastSeen + Audit + 'static>(store: &Arc<S>) -> Self {
+        Self {
+            log: Arc::clone(store) as _,
+            inbox: Arc::clone(store) as _,
+            explain: Arc::clone(store) as _,
+            last_seen: Arc::clone(store) as _,
+            audit: Arc::clone(store) as _,
+            outbox: None,
+        }
     }
 }
 

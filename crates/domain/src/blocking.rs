@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Deserialize;
 
-use crate::{Epoch, EventName, Notification, Position, Room, Row, Status, UserId};
+use crate::{Data, Epoch, EventName, Notification, Position, Room, Row, Status, UserId};
 
 /// What the log keeps of those who are blocked, read in one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,14 +84,18 @@ impl BlockList {
 /// What a notification says of its user's account, if it is the event that does. The room names the user.
 #[must_use]
 pub fn status_change(room: &Room, notification: &Notification) -> Option<(UserId, Status)> {
+    change(notification.event, room, &notification.data)
+}
+
+pub(crate) fn change(event: Option<EventName>, room: &Room, data: &Data) -> Option<(UserId, Status)> {
     #[derive(Deserialize)]
     struct Changed {
         status: Status,
     }
-    if notification.event != Some(EventName::UserStatusChanged) {
+    if event != Some(EventName::UserStatusChanged) {
         return None;
     }
-    let Changed { status } = serde_json::from_str(notification.data.as_str()).ok()?;
+    let Changed { status } = serde_json::from_str(data.as_str()).ok()?;
     Some((room.user_id()?, status))
 }
 

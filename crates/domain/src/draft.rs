@@ -6,9 +6,11 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::blocking;
 use crate::fault::{Fields, text};
 use crate::{
-    Data, EventName, Faults, Kind, Notification, NotificationId, Priority, Room, Route, Timestamp, UserId,
+    AuditAction, AuditNote, Data, EventId, EventName, Faults, Kind, Notification, NotificationId, Priority,
+    Room, Route, Timestamp, UserId,
 };
 
 mod batch;
@@ -104,6 +106,20 @@ impl Draft {
     #[must_use]
     pub fn rooms(&self) -> &[Room] {
         &self.rooms
+    }
+
+    /// What is to be noted once this is in the log as `event_id`: who blocked a user, or let one in again.
+    #[must_use]
+    pub fn note(&self, actor: &str, event_id: EventId) -> Option<AuditNote> {
+        let (user_id, status) = blocking::change(self.event, self.rooms.first()?, &self.data)?;
+        let detail = Map::from_iter([("status".to_owned(), serde_json::to_value(status).ok()?)]);
+        Some(AuditNote {
+            actor: actor.to_owned(),
+            action: AuditAction::UserStatusChanged,
+            subject: user_id.to_string(),
+            detail: Data::new(&detail).ok()?,
+            key: Some(event_id.as_uuid()),
+        })
     }
 
     /// What one row of it costs, in bytes of text.

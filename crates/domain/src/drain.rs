@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use crate::ports::{Outbox, PortError, Posted};
+use crate::ports::{Audit, Outbox, PortError, Posted};
 use crate::{Draft, Faults, IdempotencyKey, PublishError, Publisher};
 
 /// Whose keys the events' ids are; no caller has this name.
@@ -24,11 +24,12 @@ const LEASE: Duration = Duration::from_secs(10);
 pub struct Drain {
     outbox: Arc<dyn Outbox>,
     publisher: Arc<Publisher>,
+    audit: Arc<dyn Audit>,
 }
 
 /// What became of one event.
 enum Fate {
-    /// It is in the log.
+    /// It is in the log, and noted if it is one to be noted.
     Kept(Uuid),
     /// It cannot be understood.
     Refused(Uuid, Faults),
@@ -51,9 +52,12 @@ impl Drain {
     /// The most events of one round: half of what the appender writes at once.
     pub const MOST: u32 = 256;
 
+    /// The actor of what came by the outbox: which service wrote it, the database does not say.
+    pub const ACTOR: &str = "sql";
+
     /// A drain from this outbox to this publisher.
-    pub fn new(outbox: Arc<dyn Outbox>, publisher: Arc<Publisher>) -> Self {
-        Self { outbox, publisher }
+    pub fn new(outbox: Arc<dyn Outbox>, publisher: Arc<Publisher>, audit: Arc<dyn Audit>) -> Self {
+        Self { outbox, publisher, audit }
     }
 
     /// Publishes what waits, one round of it. Those whose publish failed are left to be claimed again.
@@ -94,7 +98,10 @@ impl Drain {
         fingerprint[..16].copy_from_slice(id.as_bytes());
         let key = IdempotencyKey { scope: SCOPE.to_owned(), key: id.to_string(), fingerprint };
         match self.publisher.publish(&draft, Some(key)).await {
-            Ok(_) => Fate::Kept(id),
+            Ok(published) => match draft.note(Self::ACTOR, published.stored.event_id) {
+                Some(note) if self.audit.note(&note).await.is_err() => Fate::Unknown,
+                _ => Fate::Kept(id),
+            },
             Err(PublishError::Mismatch) => {
                 Fate::Refused(id, Faults::one("", "its id was used for another event"))
             }

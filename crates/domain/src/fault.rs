@@ -91,6 +91,17 @@ impl Fields {
         }
     }
 
+    /// The field `limit`: a whole number from 1 to `most`, or else `default`.
+    pub(crate) fn limit(&mut self, default: u32, most: u32) -> u32 {
+        let limit = self.take("limit");
+        let limit = self.parse("limit", limit, |value| {
+            (value.as_u64().and_then(|limit| u32::try_from(limit).ok()))
+                .filter(|limit| (1..=most).contains(limit))
+                .ok_or_else(|| format!("must be a whole number from 1 to {most}"))
+        });
+        limit.unwrap_or(default)
+    }
+
     /// Ends the reading: unknown fields are faults too, so that a misspelt name is not silently ignored.
     pub(crate) fn finish(mut self) -> Result<(), Faults> {
         for name in self.map.keys() {

@@ -39,6 +39,7 @@ macro_rules! mutated {
 }
 
 mod admission;
+mod audit;
 mod blocking;
 mod draft;
 mod drain;
@@ -54,9 +55,11 @@ mod muting;
 mod notification;
 pub mod ports;
 mod preferences;
+mod presence;
 mod principal;
 mod publisher;
 mod reader;
+mod reception;
 mod recovery;
 mod room;
 #[cfg(any(test, feature = "testing"))]
@@ -64,6 +67,7 @@ pub mod testing;
 mod time;
 
 pub use admission::{Admission, Refusal, bearer};
+pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use drain::{Drain, Drained};
@@ -83,9 +87,11 @@ pub use memo::Memo;
 pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};
 pub use notification::{Data, Kind, Notification, Priority};
 pub use preferences::{Preferences, PreferencesError};
+pub use presence::{Counts, News, Offline, Person, Presence, Roster};
 pub use principal::{Principal, Role, UnknownRole};
 pub use publisher::{AppendLimits, Appender, IdempotencyKey, PublishError, Published, Publisher};
 pub use reader::{ReadError, Reader};
+pub use reception::{DoctorState, Reception, UserPage, UserState};
 pub use recovery::{Loss, Pid, Plan, Returning};
 pub use room::{BadRoom, Room};
 pub use time::Timestamp;

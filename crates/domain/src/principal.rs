@@ -56,6 +56,7 @@ pub struct Principal {
     user_id: UserId,
     email: Option<String>,
     role: Role,
+    profile_id: Option<UserId>,
     expires_at: Timestamp,
     rooms: Vec<Room>,
 }
@@ -79,9 +80,9 @@ impl Principal {
         };
         if let Some(own) = own {
             rooms.push(own(&user_id));
-            rooms.extend(profile_id.filter(|id| *id != user_id).map(|id| own(&id)));
+            rooms.extend(profile_id.as_ref().filter(|id| **id != user_id).map(own));
         }
-        Self { user_id, email, role, expires_at, rooms }
+        Self { user_id, email, role, profile_id, expires_at, rooms }
     }
 
     /// The user's id.
@@ -100,6 +101,12 @@ impl Principal {
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The `doctorId` or `patientId` of the token, if it has one.
+    #[must_use]
+    pub fn profile_id(&self) -> Option<&UserId> {
+        self.profile_id.as_ref()
     }
 
     /// Whether the admin routes are open to this user.

@@ -92,6 +92,12 @@ fn serve(
     if name == events::REFRESH {
         return Box::pin(async move { Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await) });
     }
+    if matches!(name, events::WATCH | events::UNWATCH) {
+        let name = name.to_owned();
+        return Box::pin(async move {
+            Done::Answered(ack, events::watch(&gateway.attendance, &socket_id, &name, &args).await)
+        });
+    }
     let answer = events::answer(gateway.reader.clone(), who, socket_id, name.to_owned(), args);
     Box::pin(async move { Done::Answered(ack, answer.await) })
 }

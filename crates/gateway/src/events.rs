@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use carillon_domain::ports::PortError;
 use carillon_domain::{
-    Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, Principal, ReadError, Reader, Timestamp,
+    DoctorState, Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, Principal, ReadError, Reader,
+    Timestamp, UserId,
 };
 use carillon_protocol::socket::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::attendance::{Attendance, MOST_WATCHED};
 use crate::gateway::Gateway;
 
 /// The event that brings a fresh token: the one that changes its socket.
@@ -29,6 +31,8 @@ enum Body {
     Listed { items: Vec<InboxItem>, page: Next, unread: u32 },
     Marked { unread: u32 },
     Refreshed(Refreshed),
+    Watching { doctors: Vec<DoctorState> },
+    Unwatched {},
     Refused { error: Refused },
 }
 
@@ -106,6 +110,33 @@ pub(crate) async fn answer(
         _ => return Answer::refused("unknown_event", "no such event"),
     };
     outcome.map_or_else(|fault| read_error(&fault), Answer::good)
+}
+
+/// The events by which a socket watches doctors, and no longer.
+pub(crate) const WATCH: &str = "presence:watch";
+pub(crate) const UNWATCH: &str = "presence:unwatch";
+
+/// Begins or ends watching doctors. Whoever begins is told how things stand, and from then on what changes.
+pub(crate) async fn watch(attendance: &Attendance, socket_id: &str, name: &str, args: &Args) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Doctors {
+        doctor_ids: Vec<UserId>,
+    }
+    let Ok(Doctors { doctor_ids: ids }) = args.get(0) else {
+        return Answer::refused("bad_request", "the argument is {doctorIds: [ids]}");
+    };
+    let is_over = name == UNWATCH;
+    if attendance.watch(socket_id, &ids, is_over).is_err() {
+        return Answer::refused("bad_request", format!("a socket may watch {MOST_WATCHED} doctors"));
+    }
+    if is_over {
+        return Answer::good(Body::Unwatched {});
+    }
+    match attendance.reception().doctors(&ids).await {
+        Ok(doctors) => Answer::good(Body::Watching { doctors }),
+        Err(fault) => unavailable(&fault),
+    }
 }
 
 /// What `auth:refresh` leads to.

@@ -14,6 +14,8 @@ use crate::mailbox::{Mailbox, Over};
 
 /// How often the head is read: the longest that a lost hint can delay a notification.
 const HEAD_POLL: Duration = Duration::from_secs(1);
+/// How often it is read while hints may not come at all.
+const LONE_POLL: Duration = Duration::from_millis(100);
 /// How long a connection of someone who was blocked may take to hear so. All are to be gone within a second.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Rows in one read of a hole.
@@ -31,8 +33,9 @@ impl Feed {
     /// Follows until the fanout ends.
     pub(crate) async fn run(mut self, fanout: Arc<dyn Fanout>) {
         let mut signals = fanout.subscribe();
-        let mut heads = tokio::time::interval(HEAD_POLL);
-        heads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = tokio::time::interval(LONE_POLL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut read_at = None;
         let mut is_reachable = true;
         loop {
             let followed = tokio::select! {
@@ -40,7 +43,14 @@ impl Feed {
                     Some(signal) => self.hear(signal).await,
                     None => return,
                 },
-                _ = heads.tick() => self.poll_head().await,
+                now = looks.tick() => {
+                    let is_due = read_at.is_none_or(|at| now.duration_since(at) >= HEAD_POLL);
+                    if !is_due && fanout.reaches_all() {
+                        continue;
+                    }
+                    read_at = Some(now);
+                    self.poll_head().await
+                }
             };
             // Said when it changes, not each second.
             match followed {
@@ -71,11 +81,15 @@ impl Feed {
                 self.hub.post(&room, &frames::marked(&news), news.except.as_deref());
                 Ok(())
             }
+            Signal::Resumed(resumed) => {
+                self.hub.resumed(&resumed);
+                Ok(())
+            }
             Signal::Lagged => self.read_head().await,
         }
     }
 
-    /// Looks at the head, as happens each second.
+    /// Looks at the head, as happens each second or more often.
     pub(crate) async fn poll_head(&mut self) -> Result<(), PortError> {
         if mutated!(NoHeadPoll) { Ok(()) } else { self.read_head().await }
     }

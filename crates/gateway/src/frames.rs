@@ -1,7 +1,9 @@
 //! Events of the server, each encoded once for all who hear it.
 
 use carillon_domain::ports::MarkNews;
-use carillon_domain::{Epoch, NotificationId, Offset, Row, Timestamp};
+use carillon_domain::{
+    Counts, DoctorState, Epoch, NotificationId, Offset, Person, Role, Row, Timestamp, UserId,
+};
 use carillon_protocol::Frame;
 use serde::Serialize;
 
@@ -50,6 +52,41 @@ pub(crate) fn marked(news: &MarkNews) -> Frame {
     }
     let name = if news.read { "notification:read" } else { "notification:unread" };
     encode(name, &(Marked { ids: &news.ids, up_to: news.up_to, unread: news.unread },))
+}
+
+/// `user:online`: one who was not here is.
+pub(crate) fn user_online(person: &Person, timestamp: Timestamp) -> Frame {
+    user("user:online", person, timestamp, None)
+}
+
+/// `user:offline`: one who was here is no more.
+pub(crate) fn user_offline(person: &Person, timestamp: Timestamp, reason: &str) -> Frame {
+    user("user:offline", person, timestamp, Some(reason))
+}
+
+fn user(name: &str, person: &Person, timestamp: Timestamp, reason: Option<&str>) -> Frame {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct User<'a> {
+        user_id: &'a UserId,
+        email: Option<&'a str>,
+        role: Role,
+        timestamp: Timestamp,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+    }
+    let Person { user_id, email, role, .. } = person;
+    encode(name, &(User { user_id, email: email.as_deref(), role: *role, timestamp, reason },))
+}
+
+/// `presence:counts`: how many are here.
+pub(crate) fn counts(counts: &Counts) -> Frame {
+    encode("presence:counts", &(counts,))
+}
+
+/// `presence:doctor`: whether one is here, for those who watch them.
+pub(crate) fn doctor(state: &DoctorState) -> Frame {
+    encode("presence:doctor", &(state,))
 }
 
 fn encode(name: &str, args: &impl Serialize) -> Frame {

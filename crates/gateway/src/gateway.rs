@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
-use carillon_domain::ports::{Clock, Explain, Fanout, Log, Pids, PortError};
-use carillon_domain::{Admission, Follower, Head, Position, Reader, Row};
+use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
+use carillon_domain::{Admission, Follower, Head, Position, Reader, Reception, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::application::{Application, Handshake};
+use crate::attendance::Attendance;
 use crate::feed::Feed;
 use crate::hub::Hub;
 use crate::limiter::UserLimiter;
@@ -20,7 +21,7 @@ use crate::socket::Socket;
 
 /// Visits to the store that connections on their way to live make at the same time. When thousands come back at once
 /// the rest waits here, in order, instead of in the store's pool, where waiting ends in a fault.
-const STORE_TURNS: usize = 16;
+pub(crate) const STORE_TURNS: usize = 16;
 /// Rows in one read of the recent past.
 const PAGE: u32 = 1_024;
 
@@ -56,6 +57,8 @@ pub struct Backend {
     pub explain: Arc<dyn Explain>,
     /// Word that the log has grown.
     pub fanout: Arc<dyn Fanout>,
+    /// Who is here.
+    pub reception: Reception,
     /// How sessions travel with their clients.
     pub pids: Arc<dyn Pids>,
     /// The time of day.
@@ -70,6 +73,8 @@ pub struct Gateway {
     pub(crate) reader: Reader,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) explain: Arc<dyn Explain>,
+    pub(crate) fanout: Arc<dyn Fanout>,
+    pub(crate) attendance: Arc<Attendance>,
     pub(crate) pids: Arc<dyn Pids>,
     pub(crate) wall_clock: Arc<dyn Clock>,
     /// What all connections of one user may do together.
@@ -78,8 +83,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A server whose gateway stands at the log's head, and the task that carries the log to it and tells the store whom it
-    /// reached, which must run for as long as the server does.
+    /// A server whose gateway stands at the log's head, and the task that carries the log to it, tells who comes and goes, and
+    /// tells the store whom it reached, which must run for as long as the server does.
     ///
     /// # Errors
     /// The log's head, or the rows before it, cannot be read.
@@ -90,10 +95,12 @@ impl Gateway {
         let server = settings.server.clone();
         let (fanout, explain) = (Arc::clone(&backend.fanout), Arc::clone(&backend.explain));
         let (gateway, feed) = Self::assemble(settings, backend).await?;
+        let news = Arc::clone(&gateway.attendance).run(Arc::clone(&gateway.hub));
         let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
         let run = async move {
             tokio::select! {
                 () = feed.run(fanout) => {}
+                () = news => {}
                 () = hub.reached.run(explain.as_ref(), &node_id) => {}
             }
         };
@@ -125,6 +132,8 @@ impl Gateway {
             reader: backend.reader,
             log: backend.log,
             explain: backend.explain,
+            fanout: backend.fanout,
+            attendance: Attendance::new(backend.reception, Arc::clone(&backend.clock)),
             pids: backend.pids,
             wall_clock: backend.clock,
             user_limiter,
@@ -137,6 +146,19 @@ impl Gateway {
     pub(crate) async fn store_turn(&self) -> Option<SemaphorePermit<'_>> {
         // Nobody closes the semaphore.
         self.store_turns.acquire().await.ok()
+    }
+}
+
+impl Server<Gateway> {
+    /// The sockets of this node, for whoever may ask.
+    #[must_use]
+    pub fn sockets(&self) -> Arc<dyn Connections> {
+        Arc::clone(&self.application.attendance) as _
+    }
+
+    /// After the drain: notes when those who have left were last here.
+    pub async fn note_last_seen(&self) {
+        self.application.attendance.close().await;
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use carillon_domain::ports::Resumed;
 use carillon_domain::{
     BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
 };
@@ -54,6 +55,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) socket_id: String,
     /// The log's life that all this belongs to.
     pub(crate) epoch: Epoch,
+    /// What tells this connection of its session from any other: the latest has the highest.
+    pub(crate) claim: u64,
     /// Where it hears on; `None` for one that begins now.
     pub(crate) from: Option<Offset>,
     /// Whether it hears what it missed before it is announced to.
@@ -159,7 +162,7 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, epoch, from, is_replay, bound, most } = joining;
+        let Joining { who, socket_id, claim, epoch, from, is_replay, bound, most } = joining;
         let mut state = self.lock();
         if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
@@ -169,13 +172,16 @@ impl Hub {
         }
         let start = from.unwrap_or(Offset { epoch, position: state.cursor });
         let stage = if is_replay { Stage::Replay } else { Stage::Announce };
-        state.supersede(who, &socket_id);
+        if let Some(old) = state.supersede(&who.user_id, &socket_id, u64::MAX) {
+            // A session is resumed with the rooms it had.
+            state.remove(who, old);
+        }
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, bound, stage, start.position));
+        let mailbox = Arc::new(Mailbox::new(socket_id, claim, bound, stage, start.position));
         state.add(who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })
@@ -288,6 +294,12 @@ impl Hub {
         }
     }
 
+    /// A session was resumed, here or on another node: whoever had it before is over.
+    pub(crate) fn resumed(&self, Resumed { user_id, socket_id, claim }: &Resumed) {
+        // It leaves the rooms by itself.
+        self.lock().supersede(user_id, socket_id, *claim);
+    }
+
     /// Brings a drained mailbox towards the cursor, from the recent rows if they reach back far enough.
     pub(crate) fn catch_up(&self, who: &Entitled, mailbox: &Mailbox, now: Timestamp) -> CaughtUp {
         let state = self.lock();
@@ -346,15 +358,13 @@ impl State {
         }
     }
 
-    /// Ends the connection that has this session, if one has. Nobody but its user can come by its id.
-    fn supersede(&mut self, who: &Entitled, socket_id: &str) {
-        let mut members = self.rooms.get(&Room::user(&who.user_id)).into_iter().flatten();
-        let old = members.find(|(_, member)| member.mailbox.socket_id() == socket_id);
-        if let Some((&id, member)) = old {
-            member.mailbox.end(Over::Superseded);
-            // A session is resumed with the rooms it had.
-            self.remove(who, id);
-        }
+    /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.
+    fn supersede(&self, user: &UserId, socket_id: &str, claim: u64) -> Option<MemberId> {
+        let mut members = self.rooms.get(&Room::user(user)).into_iter().flatten();
+        let (&id, old) = members
+            .find(|(_, member)| member.mailbox.socket_id() == socket_id && member.mailbox.claim() < claim)?;
+        old.mailbox.end(Over::Superseded);
+        Some(id)
     }
 }
 

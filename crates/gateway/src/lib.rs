@@ -27,6 +27,7 @@ macro_rules! mutated {
 
 mod application;
 mod asking;
+mod attendance;
 mod directory;
 mod doorstep;
 mod drive;

@@ -49,6 +49,7 @@ pub(crate) enum Over {
 /// The bounded queue of one connection.
 pub(crate) struct Mailbox {
     socket_id: String,
+    claim: u64,
     bound: usize,
     inner: Mutex<Inner>,
     wake: Notify,
@@ -66,14 +67,20 @@ pub(crate) struct Inner {
 }
 
 impl Mailbox {
-    /// A mailbox for the socket of this id, which starts after `sent` at this stage and holds at most `bound` bytes.
-    pub(crate) fn new(socket_id: String, bound: usize, stage: Stage, sent: Position) -> Self {
+    /// A mailbox for the socket of this id by this claim, which starts after `sent` at this stage and holds at most `bound`
+    /// bytes.
+    pub(crate) fn new(socket_id: String, claim: u64, bound: usize, stage: Stage, sent: Position) -> Self {
         let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        Self { socket_id, bound, inner: Mutex::new(inner), wake: Notify::new() }
+        Self { socket_id, claim, bound, inner: Mutex::new(inner), wake: Notify::new() }
     }
 
     pub(crate) fn socket_id(&self) -> &str {
         &self.socket_id
+    }
+
+    /// What tells this connection of its session from another one; the latest has the highest.
+    pub(crate) fn claim(&self) -> u64 {
+        self.claim
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {

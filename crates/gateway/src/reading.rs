@@ -14,7 +14,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use carillon_domain::ports::PortError;
+use carillon_domain::ports::{PortError, Resumed, Signal};
 use carillon_domain::{Entitled, Offset, Page, Position, Row};
 use carillon_protocol::Frame;
 use futures_util::future::BoxFuture;
@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use crate::frames;
 use crate::gateway::Gateway;
 use crate::hub::{Barred, CaughtUp, Joining, MemberId, Place};
+use crate::ids;
 use crate::mailbox::{Mailbox, Over, Stage};
 use crate::recovery::Arrival;
 
@@ -66,9 +67,11 @@ impl Reading {
     /// Joins the hub.
     pub(crate) fn begin(gateway: &Arc<Gateway>, arrival: &Arrival, socket_id: &str) -> Result<Self, Barred> {
         let settings = &gateway.settings;
+        let claim = ids::claim(gateway.wall_clock.now());
         let Place { id, mailbox, start } = gateway.hub.join(Joining {
             who: &arrival.who,
             socket_id: socket_id.to_owned(),
+            claim,
             epoch: arrival.epoch,
             from: arrival.from,
             is_replay: arrival.is_whole,
@@ -76,6 +79,10 @@ impl Reading {
             most: settings.max_connections_per_user,
         })?;
         let (gateway, who) = (Arc::clone(gateway), Arc::new(arrival.who.clone()));
+        if arrival.session.is_some() {
+            let (user_id, socket_id) = (who.user_id.clone(), socket_id.to_owned());
+            gateway.fanout.publish(Signal::Resumed(Arc::new(Resumed { user_id, socket_id, claim })));
+        }
         Ok(Self { gateway, who, id, mailbox, start, is_whole: arrival.is_whole, step: None })
     }
 
@@ -85,6 +92,10 @@ impl Reading {
 
     pub(crate) fn start(&self) -> Offset {
         self.start
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
     }
 
     pub(crate) fn socket_id(&self) -> &str {

@@ -18,6 +18,7 @@ use serde_json::value::to_raw_value;
 
 use crate::application::Peer;
 use crate::asking::{Asked, Asker, Asking, Done};
+use crate::attendance::Visit;
 use crate::drive::{POLICY, RESTARTING};
 use crate::events::{Answer, Fresh};
 use crate::frames::{self, NAMESPACE};
@@ -55,6 +56,7 @@ pub struct Socket {
 struct Joined {
     reading: Reading,
     term: Term,
+    visit: Visit,
 }
 
 /// Something this socket waited for: an answer, a step of its reading, or the time of its token.
@@ -101,14 +103,16 @@ impl Peer for Socket {
             Event::Acked { .. } => {}
             Event::Disconnected { reason, .. } => {
                 tracing::debug!(%reason, "socket disconnected");
-                self.joined = None;
+                if let Some(mut joined) = self.joined.take() {
+                    joined.visit.end_by(reason.as_str());
+                }
             }
         }
     }
 
     async fn next(&mut self) -> Step {
         let Self { gateway, joined, asking, .. } = self;
-        let Some(Joined { reading, term }) = joined else {
+        let Some(Joined { reading, term, .. }) = joined else {
             return Step(Waited::Done(asking.done().await));
         };
         let is_announced = reading.is_announced();
@@ -224,7 +228,8 @@ impl Socket {
             }
         };
         let term = Term::new(principal.expires_at(), self.gateway.admission.ends_at(principal));
-        self.joined = Some(Joined { reading, term });
+        let visit = self.gateway.attendance.enter(principal, reading.mailbox());
+        self.joined = Some(Joined { reading, term, visit });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
@@ -239,6 +244,7 @@ impl Socket {
         let reload = who.is_some();
         if let Some(joined) = &mut self.joined {
             let (ends_at, now) = (self.gateway.admission.ends_at(&principal), self.gateway.wall_clock.now());
+            joined.visit.renew(&principal);
             joined.term = Term::renewed(expires_at, ends_at, now);
             if let Some(who) = who {
                 tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "rooms changed");
@@ -249,7 +255,7 @@ impl Socket {
     }
 
     fn keep_time(&mut self, machine: &mut Connection, now: Duration) {
-        let Some(Joined { reading, term }) = &mut self.joined else { return };
+        let Some(Joined { reading, term, .. }) = &mut self.joined else { return };
         match term.due(self.gateway.wall_clock.now()) {
             Some(Due::Notice(expires_at)) => reading.post(&frames::expiring(expires_at)),
             Some(Due::End) => machine.close(Reason::ForcedClose, Some(TOKEN_ENDED), now),

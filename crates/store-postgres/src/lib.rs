@@ -19,6 +19,7 @@
 //! ```
 
 mod append;
+mod audit;
 mod connect;
 mod error;
 mod explain;
@@ -32,6 +33,7 @@ mod outbox;
 mod pool;
 mod rows;
 mod schema;
+mod seen;
 mod settings;
 mod statement;
 mod tls;

@@ -3,6 +3,17 @@
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
+    carillon.audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        detail -> Text,
+    }
+}
+
+table! {
     carillon.log_head (id) {
         id -> Integer,
         epoch -> BigInt,
@@ -73,6 +84,15 @@ table! {
         position -> BigInt,
         node -> Text,
         sockets -> BigInt,
+    }
+}
+
+table! {
+    carillon.last_seen (user_id) {
+        user_id -> Text,
+        role -> Text,
+        profile_id -> Nullable<Text>,
+        seen_at -> BigInt,
     }
 }
 

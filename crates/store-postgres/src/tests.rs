@@ -1,6 +1,7 @@
 //! The contract suite on a real PostgreSQL, and what only this adapter can be asked. Each test has a database of its own
 //! on the server that `tests/with-servers` starts.
 
+mod audit_table;
 mod bounds;
 mod databases;
 mod encryption;
@@ -12,6 +13,7 @@ mod trimming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use carillon_domain::ports::{Audit, LastSeen};
 use carillon_domain::testing::contract::{Opened, Stores};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
@@ -104,6 +106,18 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 }
 
 carillon_domain::store_contract!(run);
+
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    within(|database| async move { case(Arc::new(database.open().await)).await });
+}
+
+carillon_domain::seen_contract!(run_seen);
+
+fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
+    within(|database| async move { case(Arc::new(database.open().await)).await });
+}
+
+carillon_domain::audit_contract!(run_audit);
 
 /// Makes the partitions short, so that a test can fill them.
 async fn short_partitions(raw: &Client, span: i64) {

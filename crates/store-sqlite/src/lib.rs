@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod audit;
 mod error;
 mod explain;
 mod inbox;
@@ -26,6 +27,7 @@ mod muting;
 mod pool;
 mod rows;
 mod schema;
+mod seen;
 mod settings;
 mod unread;
 

@@ -3,6 +3,18 @@
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        detail -> Text,
+        key -> Nullable<Binary>,
+    }
+}
+
+table! {
     log_head (id) {
         id -> BigInt,
         epoch -> BigInt,
@@ -90,6 +102,15 @@ table! {
         position -> BigInt,
         node -> Text,
         sockets -> BigInt,
+    }
+}
+
+table! {
+    last_seen (user_id) {
+        user_id -> Text,
+        role -> Text,
+        profile_id -> Nullable<Text>,
+        seen_at -> BigInt,
     }
 }
 

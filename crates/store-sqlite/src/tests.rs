@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carillon_domain::ports::{Explain, Inbox, Log, PortError, Trim};
+use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, PortError, Trim};
 use carillon_domain::testing::contract::{Opened, Stores};
 use carillon_domain::testing::{Drafts, instant, principal};
 use carillon_domain::{Entitled, ListQuery, Mark, Position, ReadStatus, Readers, Role, UNREAD_BOUND};
@@ -55,6 +55,20 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 
 carillon_domain::store_contract!(run);
 
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    let (_directory, path) = place();
+    block_on(async { case(Arc::new(open(&path).await)).await });
+}
+
+carillon_domain::seen_contract!(run_seen);
+
+fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
+    let (_directory, path) = place();
+    block_on(async { case(Arc::new(open(&path).await)).await });
+}
+
+carillon_domain::audit_contract!(run_audit);
+
 mod files {
     use super::*;
 
@@ -92,8 +106,16 @@ mod files {
     fn migrating_is_done_once_and_says_what_it_did() {
         let (_directory, path) = place();
         let migrate = || block_on(SqliteStore::migrate(Settings::new(&path))).unwrap();
-        let all = ["20261122000000", "20261123000000", "20261123020000", "20261123021500", "20261123050500"];
-        assert_eq!(migrate(), all);
+        let versions = [
+            "20261122000000",
+            "20261123000000",
+            "20261123020000",
+            "20261123021500",
+            "20261123030000",
+            "20261123040000",
+            "20261123050500",
+        ];
+        assert_eq!(migrate(), versions);
         assert!(migrate().is_empty());
     }
 
@@ -129,6 +151,7 @@ mod files {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
         let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-040000_audit/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-021500_blocked_users/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-020000_explain/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-000000_log_secret/down.sql"),
@@ -172,6 +195,35 @@ mod faults {
             let fault = store.read(Position::START, 10).await.unwrap_err();
             assert_eq!(fault.to_string(), "row 2 of notifications cannot be read back");
             assert_eq!(store.read(Position::START, 1).await.unwrap().rows.len(), 1);
+        });
+    }
+}
+
+mod audit_table {
+    use carillon_domain::{AuditAction, AuditNote, AuditQuery, AuditSince, Data};
+
+    use super::*;
+
+    /// Whatever the program does, an entry stays as it is.
+    #[test]
+    fn nothing_changes_an_entry() {
+        let (_directory, path) = place();
+        block_on(async {
+            let store = open(&path).await;
+            let (actor, subject) = ("booking".to_owned(), "42".to_owned());
+            let detail = Data::from_stored("{}".into()).unwrap();
+            let note = AuditNote { actor, action: AuditAction::UserErased, subject, detail, key: None };
+            store.note(&note).await.unwrap();
+            for sql in [
+                "UPDATE audit SET actor = 'x'",
+                "DELETE FROM audit",
+                "REPLACE INTO audit SELECT * FROM audit",
+            ] {
+                let refused = raw(&path).batch_execute(sql).unwrap_err();
+                assert!(refused.to_string().contains("neither changed nor deleted"), "{sql}: {refused}");
+            }
+            let query = AuditQuery { since: AuditSince::Entry(0), limit: 9 };
+            assert_eq!(store.entries(query).await.unwrap()[0].actor, "booking");
         });
     }
 }

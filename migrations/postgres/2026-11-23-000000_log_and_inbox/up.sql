@@ -166,17 +166,22 @@ DECLARE
     -- An event id is sent again within seconds; this many rows are half a minute's at the very least.
     recent CONSTANT bigint := 1 << 20;
     head bigint;
+    last bigint;
     added bigint;
     found_others int[];
     found_outcomes int[];
     found_firsts uuid[];
 BEGIN
-    SELECT h.epoch, h.position INTO STRICT epoch, start FROM carillon.log_head h WHERE h.id = 1 FOR UPDATE;
+    -- As if all were new: one statement takes the lock and moves the head.
+    UPDATE carillon.log_head h SET position = h.position + cardinality(ids) WHERE h.id = 1
+        RETURNING h.epoch, h.position - cardinality(ids), (SELECT max(p.last) FROM carillon.partitions p)
+        INTO STRICT epoch, start, last;
     head := start;
     others := '{}';
     outcomes := '{}';
     firsts := '{}';
-    IF head + cardinality(ids) > (SELECT p.last FROM carillon.partitions p ORDER BY p.last DESC LIMIT 1) THEN
+    -- Read before the lock was waited for, `last` may be too low: then there is nothing to extend.
+    IF head + cardinality(ids) > last THEN
         PERFORM carillon.extend(head, cardinality(ids));
     END IF;
     FOR this_turn IN 0 .. last_turn LOOP
@@ -240,7 +245,7 @@ BEGIN
         JOIN carillon.notifications n ON n.event_id = o.event_id
         WHERE o.outcome <> 3;
     END IF;
-    IF head > start THEN
+    IF head < start + cardinality(ids) THEN
         UPDATE carillon.log_head SET position = head WHERE id = 1;
     END IF;
 END $$;

@@ -66,6 +66,6 @@ async fn killed_at_the_commit(stage: &mut Stage, round: u64) -> u64 {
     let last = received.max().unwrap();
     stage.nodes[0].restart().await;
     publish.await.unwrap();
-    stage.all(PATIENCE, |client| client.online && client.last == id).await;
+    stage.all(|client| client.online && client.last == id).await;
     last.saturating_sub(committed)
 }

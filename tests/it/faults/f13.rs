@@ -75,7 +75,7 @@ async fn reset_in_a_frame(stage: &Stage) {
     let times = u32::try_from(stage.clients.len()).unwrap_or(u32::MAX);
     stage.proxy.arm(Cut { way: Way::Down, at: Place::Inside("42[\"notification\""), end: End::Reset, times });
     stage.proxy.cuts(u64::from(times)).await;
-    stage.all(Duration::from_secs(10), |client| client.online).await;
+    stage.all(|client| client.online).await;
 }
 
 /// All come back at once to a replay that breaks off, here and there, in good order or not.

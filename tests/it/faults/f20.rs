@@ -1,6 +1,6 @@
 //! F20: an older backup is restored. Every client is told to reload, and what comes afterwards is not skipped.
 
-use carillon_tests::{NodeSettings, PATIENCE};
+use carillon_tests::NodeSettings;
 
 use super::stage::during;
 use super::{On, Scale, Setup, Stage};
@@ -27,7 +27,7 @@ async fn f20_on_sqlite() {
     let backup = tempfile::tempdir().unwrap();
     copy(file, &backup.path().join("backup").display().to_string());
     stage.nodes[0].restart().await;
-    stage.all(PATIENCE, |client| client.states == 2 && client.online).await;
+    stage.all(|client| client.states == 2 && client.online).await;
     let fault = replaces(&mut stage, async |stage| {
         stage.nodes[0].kill9().await;
         copy(&backup.path().join("backup").display().to_string(), file);
@@ -69,7 +69,7 @@ async fn replaces(stage: &mut Stage, restored: impl AsyncFnOnce(&mut Stage)) -> 
     stage.gone = stage.store().await.rows().await.unwrap();
     let before = stage.journal.standing(stage.clients[0].client).states;
     let fault = during(restored(stage)).await;
-    stage.all(PATIENCE, |client| client.states > before && client.online).await;
+    stage.all(|client| client.states > before && client.online).await;
     fault
 }
 

@@ -29,7 +29,7 @@ async fn kill9_and_another_node_goes_on() {
         stage.nodes[0].kill9().await;
     })
     .await;
-    stage.all(Duration::from_secs(10), |client| client.states == 2 && client.online).await;
+    stage.all(|client| client.states == 2 && client.online).await;
     stage.publishes_for(1_000).await;
     everyone_was_recovered(stage, "kill -9, another node goes on", fault).await;
 }
@@ -45,7 +45,7 @@ async fn kill9(name: &str, on: On) {
         stage.nodes[0].restart().await;
     })
     .await;
-    stage.all(Duration::from_secs(10), |client| client.states == 2 && client.online).await;
+    stage.all(|client| client.states == 2 && client.online).await;
     stage.publishes_for(1000).await;
     everyone_was_recovered(stage, name, fault).await;
 }

@@ -5,7 +5,12 @@
 //! `just chaos f08` runs one at the size that the environment says, and prints its figures: `CHAOS_CLIENTS` (official
 //! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts).
 
+mod f00;
+mod f01;
 mod f02;
+mod f03;
+mod f05;
+mod f07;
 mod f08;
 mod f10;
 mod f12;

@@ -1,7 +1,6 @@
 //! The stage of a fault test: nodes over one store, a proxy before them, clients that keep a journal, a producer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use carillon_tests::checker::{Case, Lineage, LogRow, Verdict, check};
 use carillon_tests::faultproxy::FaultProxy;
@@ -9,7 +8,7 @@ use carillon_tests::fleet::{Fleet, LightFleet, WAYS};
 use carillon_tests::journal::{Journal, Standing, now};
 use carillon_tests::producer::{self, Plan, Producer};
 use carillon_tests::store::Store;
-use carillon_tests::{Node, NodeSettings, PATIENCE, Postgres, User};
+use carillon_tests::{Cluster, Meeting, NodeSettings, PATIENCE, Postgres, User};
 
 use super::Scale;
 
@@ -46,9 +45,12 @@ impl On {
 pub(super) struct Setup {
     pub(super) on: On,
     pub(super) nodes: usize,
+    pub(super) meeting: Meeting,
     pub(super) settings: NodeSettings,
     /// Clients go through the proxy, which leads to the first node.
     pub(super) through_proxy: bool,
+    /// Clients that lose their node go to another.
+    pub(super) roaming: bool,
     /// How official clients travel, in turn.
     pub(super) ways: &'static [&'static [&'static str]],
     pub(super) scale: Scale,
@@ -57,11 +59,25 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) fn new(on: On, scale: Scale) -> Self {
         let settings = NodeSettings::default().set("DATABASE_URL", on.url());
-        Self { on, nodes: 1, settings, through_proxy: false, ways: &WAYS, scale }
+        Self {
+            on,
+            nodes: 1,
+            meeting: Meeting::Nowhere,
+            settings,
+            through_proxy: false,
+            roaming: false,
+            ways: &WAYS,
+            scale,
+        }
     }
 
     pub(super) fn nodes(self, nodes: usize) -> Self {
         Self { nodes, ..self }
+    }
+
+    /// Three nodes over one PostgreSQL that meet there, and clients who go to another when they lose theirs.
+    pub(super) async fn cluster(meeting: Meeting, scale: Scale) -> Self {
+        Self { nodes: 3, meeting, roaming: true, ..Self::new(On::postgres().await, scale) }
     }
 
     pub(super) fn through_proxy(self) -> Self {
@@ -75,7 +91,7 @@ impl Setup {
 }
 
 pub(super) struct Stage {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Cluster,
     pub(super) proxy: FaultProxy,
     pub(super) journal: Arc<Journal>,
     pub(super) officials: Fleet,
@@ -92,13 +108,10 @@ pub(super) struct Stage {
 impl Stage {
     /// Everything runs, and every client has been told of its inbox.
     pub(super) async fn open(setup: Setup) -> Self {
-        let mut nodes = Vec::new();
-        for number in 0..setup.nodes {
-            nodes.push(Node::start(setup.settings.clone().set("NODE_ID", format!("n{number}"))).await);
-        }
+        let nodes = Cluster::open(&setup.settings, setup.nodes, setup.meeting).await;
         let proxy = FaultProxy::start(nodes[0].address()).await;
         let journal = Arc::new(Journal::default());
-        let urls: Vec<String> = nodes.iter().map(|node| node.url().to_owned()).collect();
+        let urls = nodes.urls();
         // Whoever comes later must not be shown it.
         producer::publish(&journal, &urls, "all", "before").await;
         let (officials, lights) = (Fleet::start(&journal), LightFleet::default());
@@ -126,7 +139,7 @@ impl Stage {
             stage.joins_lightly(&user);
             rooms.push(user.room());
         }
-        stage.all(PATIENCE, |client| client.online).await;
+        stage.all(|client| client.online).await;
         let shared: Vec<String> = vec!["all".into(), "role:patient".into()];
         let rooms = if rooms.is_empty() { shared.clone() } else { rooms };
         let rate = stage.setup.scale.rate;
@@ -145,14 +158,26 @@ impl Stage {
         self.plan.first = self.producer.take().unwrap().finish().await;
     }
 
+    /// Publishes through these nodes alone from now on.
+    pub(super) async fn publish_through(
+        &mut self,
+        nodes: impl std::slice::SliceIndex<[String], Output = [String]>,
+    ) {
+        self.pause().await;
+        self.plan.urls = self.nodes.urls()[nodes].to_vec();
+        self.publish();
+    }
+
     /// What the store has now, seen from here.
     pub(super) async fn store(&self) -> Store {
-        Store::open(&self.nodes[0].database_url()).await.unwrap()
+        let node = self.nodes[0].database_url();
+        let url = if matches!(self.setup.on, On::Sqlite) { node } else { self.setup.on.url() };
+        Store::open(&url).await.unwrap()
     }
 
     /// Another official client: its number.
     pub(super) async fn joins(&mut self, user: &User, transports: &[&str]) -> u64 {
-        let client = self.officials.open(&self.url(), user, transports).await;
+        let client = self.officials.open_among(&self.ways_in(), user, transports).await;
         self.clients.push(Lineage { client, ..Lineage::default() });
         self.users.push(user.clone());
         client
@@ -160,33 +185,34 @@ impl Stage {
 
     /// Another light client: its number.
     pub(super) fn joins_lightly(&mut self, user: &User) -> u64 {
-        let url = self.url();
-        let (client, _) = self.lights.open(&self.journal, url.trim_start_matches("http://"), user);
+        let (client, _) = self.lights.open(&self.journal, &self.ways_in(), user);
         self.clients.push(Lineage { client, ..Lineage::default() });
         self.users.push(user.clone());
         client
     }
 
-    /// Where the next client goes: each node in turn, or the proxy.
-    fn url(&self) -> String {
-        let node = self.clients.len() % self.nodes.len();
-        if self.setup.through_proxy { self.proxy.url() } else { self.nodes[node].url().to_owned() }
+    /// Where the next client goes: each node in turn, or the proxy; and where it may go from there.
+    fn ways_in(&self) -> Vec<String> {
+        if self.setup.through_proxy {
+            return vec![self.proxy.url()];
+        }
+        let mut urls = self.nodes.urls();
+        let turn = self.clients.len() % urls.len();
+        urls.rotate_left(turn);
+        urls.truncate(if self.setup.roaming { urls.len() } else { 1 });
+        urls
     }
 
     /// Waits until all clients stand so.
     ///
     /// # Panics
-    /// When some do not after so many seconds.
+    /// When some do not within [`PATIENCE`].
     #[track_caller]
-    pub(super) fn all(
-        &self,
-        within: Duration,
-        stand: impl Fn(&Standing) -> bool,
-    ) -> impl Future<Output = ()> {
+    pub(super) fn all(&self, stand: impl Fn(&Standing) -> bool) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
         let everyone: Vec<u64> = self.clients.iter().map(|client| client.client).collect();
         async move {
-            let left = self.journal.until(everyone, within, stand).await;
+            let left = self.journal.until(everyone, PATIENCE, stand).await;
             let tails: Vec<_> =
                 left.iter().take(3).map(|client| (client, self.journal.tail(*client))).collect();
             assert!(
@@ -220,8 +246,7 @@ impl Stage {
     /// Everything is published, acknowledged and delivered, or will never be. `fault` is when it began and was over.
     pub(super) async fn finish(mut self, name: &str, fault: (u64, u64), links_may_break: bool) -> Verdict {
         self.pause().await;
-        let urls: Vec<String> = self.nodes.iter().map(|node| node.url().to_owned()).collect();
-        let fence = producer::publish(&self.journal, &urls, "all", "fence").await;
+        let fence = producer::publish(&self.journal, &self.nodes.urls(), "all", "fence").await;
         let everyone = self.clients.iter().map(|client| client.client);
         // Whoever has not heard it is found out by the checker.
         drop(self.journal.until(everyone, PATIENCE, |standing| standing.last == fence).await);

@@ -30,7 +30,7 @@ async fn cve_2020_36049_the_largest_packets_take_no_time() {
         socket.text(&packet).await.unwrap();
         socket.is_served().await;
         // Linear work takes some 20 ms in a debug build; quadratic work takes an hour.
-        assert!(started.elapsed() < Duration::from_secs(5), "{packet:.20} took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(60), "{packet:.20} took {:?}", started.elapsed());
     }
     stage.is_unharmed_by("the largest packets").await;
 }
@@ -166,7 +166,7 @@ async fn cve_2021_32640_odd_handshake_headers_are_not_looked_into() {
         let answer = stage.ask("GET", path, &format!("{UPGRADE}{header}\r\n"), "").await;
         assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, None), "{header:.40}");
         assert_eq!(answer.header("sec-websocket-extensions"), None, "{header:.40}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{header:.40}");
+        assert!(started.elapsed() < Duration::from_secs(60), "{header:.40}");
     }
     stage.is_unharmed_by("odd handshake headers").await;
 }

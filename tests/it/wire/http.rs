@@ -204,16 +204,16 @@ async fn h14_too_many_or_too_large_headers_are_refused() {
 async fn h15_a_header_sent_byte_by_byte_is_cut_off() {
     let mut stage = Stage::open().await;
     let (took, heard) = drip(stage.tcp().await).await;
-    assert!(took < Duration::from_secs(7), "it took {took:?}");
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
     assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408 "), "{heard}");
     stage.is_unharmed_by("a slow header").await;
 }
 
-/// Sends a header one byte every 100 ms, which would take 12 s: how long that went well, and what was answered.
+/// Sends a header one byte every 100 ms, which would take 34 s: how long that went well, and what was answered.
 async fn drip(mut tcp: Raw) -> (Duration, String) {
     let started = Instant::now();
     let mut ticks = interval(Duration::from_millis(100));
-    for byte in format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: {}\r\n\r\n", "y".repeat(80)).bytes() {
+    for byte in format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: {}\r\n\r\n", "y".repeat(300)).bytes() {
         ticks.tick().await;
         if tcp.send([byte]).await.is_err() {
             break;

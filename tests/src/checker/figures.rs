@@ -25,19 +25,43 @@ pub struct Figures {
     pub latest: u64,
     /// The slowest answer to a publish.
     pub slowest_answer: u64,
+    /// Publishes that were answered 5xx, each try.
+    pub failed: u64,
+    /// From a publish's first try to each receipt, of those begun outside the fault; sorted.
+    pub calm: Vec<u64>,
+    /// The same, of those begun during the fault; sorted.
+    pub troubled: Vec<u64>,
+    /// When each return was done; sorted.
+    pub returned_at: Vec<u64>,
 }
 
 impl Figures {
     pub(super) fn sort(&mut self) {
-        self.back_after.sort_unstable();
+        for times in [&mut self.back_after, &mut self.calm, &mut self.troubled, &mut self.returned_at] {
+            times.sort_unstable();
+        }
     }
 
     /// The time within which this share (in hundredths) of the returns was done.
     #[must_use]
     pub fn back(&self, percent: usize) -> u64 {
-        let last = self.back_after.len().saturating_sub(1);
-        self.back_after.get((last * percent).div_ceil(100)).copied().unwrap_or_default()
+        share(&self.back_after, percent * 10)
     }
+
+    /// The most returns within one second.
+    #[must_use]
+    pub fn busiest_second(&self) -> usize {
+        let within =
+            |(n, from): (usize, &u64)| self.returned_at[n..].partition_point(|at| *at < from + 1_000);
+        self.returned_at.iter().enumerate().map(within).max().unwrap_or_default()
+    }
+}
+
+/// The value that this share (in thousandths) does not exceed.
+#[must_use]
+pub fn share(sorted: &[u64], permille: usize) -> u64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last * permille).div_ceil(1_000)).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Figures {
@@ -60,6 +84,10 @@ impl fmt::Display for Figures {
         )?;
         write!(f, "out of order {out_of_order}, recovered {recovered}/{returned}, ")?;
         write!(f, "back p50/p99/max {}/{}/{} ms, ", self.back(50), self.back(99), self.back(100))?;
-        write!(f, "delivered {latest} ms after at most, slowest answer {slowest_answer} ms")
+        write!(f, "delivered {latest} ms after at most, slowest answer {slowest_answer} ms, ")?;
+        let shares = |times| [500, 990, 999].map(|permille| share(times, permille).to_string()).join("/");
+        let (calm, troubled) = (shares(&self.calm), shares(&self.troubled));
+        write!(f, "publish to receipt p50/p99/p99.9 {calm} ms, in the fault {troubled} ms, ")?;
+        write!(f, "{} returns in the busiest second, {} answers 5xx", self.busiest_second(), self.failed)
     }
 }

@@ -81,6 +81,7 @@ impl<'a> Walk<'a> {
             figures.recovered += u64::from(recovered);
             let from = if at > fault.1 { gone.max(fault.1) } else { gone };
             figures.back_after.push(at.saturating_sub(from));
+            figures.returned_at.push(at);
         }
         let connected = self.connected.take();
         // A client that was resumed before it ever heard its state must load its inbox all the same.
@@ -131,11 +132,17 @@ impl<'a> Walk<'a> {
     }
 
     fn time(&self, row: &LogRow, at: u64, verdict: &mut Verdict) {
-        let over = self.case.fault.1;
+        let (from, over) = self.case.fault;
+        let begun = self.log.begun.get(row.key.as_str()).copied();
+        if let Some(begun) = begun {
+            let figures = &mut verdict.figures;
+            let times = if (from..over).contains(&begun) { &mut figures.troubled } else { &mut figures.calm };
+            times.push(at.saturating_sub(begun));
+        }
         if at <= over {
             return;
         }
-        let begun = self.log.begun.get(row.key.as_str()).copied().unwrap_or(over);
+        let begun = begun.unwrap_or(over);
         let late = at.saturating_sub(begun.max(over));
         verdict.figures.latest = verdict.figures.latest.max(late);
         if late > LIMIT {

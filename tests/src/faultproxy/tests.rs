@@ -82,7 +82,7 @@ async fn one_side_may_finish_before_the_other() {
 #[tokio::test]
 async fn latency_delays_without_slowing() {
     let Line { proxy, mut near, mut far, .. } = line().await;
-    let latency = Duration::from_millis(100);
+    let latency = Duration::from_secs(1);
     proxy.weather(Weather { up: Flow { latency, ..Flow::default() }, ..Weather::default() });
     let begin = Instant::now();
     let words = 20;
@@ -105,7 +105,7 @@ async fn rate_slows() {
     let begin = Instant::now();
     passes(&mut far, &mut near, &[7; 15_000]).await;
     let took = begin.elapsed();
-    assert!(took >= Duration::from_millis(180) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(180), "{took:?}");
 }
 
 #[tokio::test]

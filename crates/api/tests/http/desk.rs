@@ -12,14 +12,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, AuthError, Authenticate, Clock, Explain, Fanout, Inbox, Log, Loopback, Missed, PortError,
-    Publish, Secret, Trim,
+    Appended, Audit, AuthError, Authenticate, Clock, Connected, Connections, Explain, Inbox, Log, Missed,
+    PortError, Publish, Secret, Trim,
 };
-use carillon_domain::testing::{CountingIds, FixedClock, MemoryInbox, MemoryLog};
+use carillon_domain::testing::{
+    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryInbox, MemoryLog, MemorySeen, instant,
+};
 use carillon_domain::{
-    Admission, AppendLimits, Blocked, Entitled, Entitlement, EventId, Explained, Head, InboxItem, ListQuery,
-    Listing, Mark, Marked, Muting, Mutings, NotificationId, Page, Position, Preferences, Principal,
-    Publisher, Reader, Timestamp, UserId,
+    Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
+    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Page,
+    Position, Preferences, Presence, Principal, Publisher, Reader, Reception, Role, Timestamp, UserId,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -30,8 +32,11 @@ pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
 
 pub(crate) struct Desk {
     pub(crate) log: MemoryLog,
+    pub(crate) audit: MemoryAudit,
     pub(crate) mood: Arc<Mood>,
     pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) fanout: Arc<Cuttable>,
+    pub(crate) reception: Reception,
     pub(crate) publisher: Arc<Publisher>,
     api: Api,
 }
@@ -57,22 +62,24 @@ impl Desk {
 
     fn with(settings: &ApiSettings) -> Self {
         let publish_keys = [("booking", KEY), ("billing", OTHER_KEY)].into_iter().collect();
-        let (log, mood) = (MemoryLog::new(), Arc::new(Mood::default()));
+        let (log, audit, mood) = (MemoryLog::new(), MemoryAudit::new(), Arc::new(Mood::default()));
         let moody_log: Arc<dyn Log> = Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) });
         let moody_inbox = Arc::new(Moody { inner: log.inbox(), mood: Arc::clone(&mood) });
-        let fanout: Arc<dyn Fanout> = Arc::new(Loopback::new());
+        let fanout = Arc::new(Cuttable::default());
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::default());
         let (publisher, appender) = Publisher::new(
             Arc::clone(&moody_log),
-            Arc::clone(&fanout),
+            Arc::clone(&fanout) as _,
             Arc::clone(&clock),
             Arc::new(CountingIds::new()),
             AppendLimits::default(),
         );
         rt::spawn(appender.run());
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
-        let reader = Reader::new(moody_inbox, fanout, Arc::clone(&clock));
+        let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
         let others = vec!["LAB_RESULT".parse().unwrap()];
+        let presence = Presence::new(Duration::ZERO);
+        let reception = Reception::new(presence, Arc::new(MemorySeen::default()));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
             preferences: Preferences::new(reader.clone(), Arc::clone(&publisher), others),
@@ -80,12 +87,16 @@ impl Desk {
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
             log: moody_log,
             explain: Arc::new(Moody { inner: log.clone(), mood: Arc::clone(&mood) }),
+            reception: reception.clone(),
+            connections: Arc::new(Sockets),
+            fanout: Arc::clone(&fanout) as _,
+            audit: Arc::new(Moody { inner: audit.clone(), mood: Arc::clone(&mood) }),
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
-        Self { log, mood, draining, publisher, api }
+        Self { log, audit, mood, draining, fanout, reception, publisher, api }
     }
 
     pub(crate) async fn call(&self, request: TestRequest) -> Answer {
@@ -158,6 +169,23 @@ fn told(user: &Principal, since: Option<&str>) -> Option<BoxStream<'static, Byte
     let text = format!("data: {} {since:?}\n\n", user.user_id());
     let is_many = user.user_id().as_str() == "9";
     (!is_many).then(|| stream::once(async { Bytes::from(text) }).boxed())
+}
+
+/// Sockets `s1` to `s5` of one doctor.
+struct Sockets;
+
+impl Connections for Sockets {
+    fn connected(&self, after: Option<&str>, limit: usize) -> Vec<Connected> {
+        let socket = |n| Connected {
+            socket_id: format!("s{n}"),
+            user_id: "7".parse().unwrap(),
+            role: Role::Doctor,
+            since: instant(n),
+        };
+        let all =
+            (1..=5).map(socket).filter(|socket| after.is_none_or(|after| socket.socket_id.as_str() > after));
+        all.take(limit).collect()
+    }
 }
 
 /// Tokens of the form `ROLE.ID`; `expired` was one.
@@ -274,6 +302,19 @@ impl Explain for Moody<MemoryLog> {
 
     async fn reached(&self, node: &str, sockets: &[(Position, u32)]) -> Result<(), PortError> {
         self.inner.reached(node, sockets).await
+    }
+}
+
+#[async_trait]
+impl Audit for Moody<MemoryAudit> {
+    async fn note(&self, note: &AuditNote) -> Result<(), PortError> {
+        self.mood.check().await?;
+        self.inner.note(note).await
+    }
+
+    async fn entries(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, PortError> {
+        self.mood.check().await?;
+        self.inner.entries(query).await
     }
 }
 

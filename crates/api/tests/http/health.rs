@@ -31,3 +31,12 @@ async fn a_store_that_hangs_makes_a_node_unready_but_not_dead() {
     let answer = desk.call(TestRequest::get().uri("/healthz")).await;
     assert_eq!((answer.status, &answer.body["status"]), (200, &json!("ok")));
 }
+
+#[actix_web::test]
+async fn a_node_without_word_of_the_others_serves_and_says_so() {
+    let desk = Desk::new();
+    desk.fanout.cut(true);
+    assert_eq!(ready(&desk).await, (200, json!({"status": "degraded", "reasons": ["fanout"]})));
+    desk.draining.store(true, Ordering::SeqCst);
+    assert_eq!(ready(&desk).await, (503, json!({"status": "unready", "reasons": ["draining"]})));
+}

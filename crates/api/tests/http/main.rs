@@ -1,6 +1,7 @@
 //! The API as its callers meet it, over memory adapters that can be told to fail.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod audit;
 mod batch;
 mod credentials;
 mod desk;
@@ -8,6 +9,7 @@ mod explain;
 mod health;
 mod inbox;
 mod preferences;
+mod presence;
 mod publish;
 mod shape;
 mod stream;

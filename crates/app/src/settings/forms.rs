@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use carillon_fanout_redis::RedisUrl;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 use url::Url;
@@ -59,16 +60,8 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
 }
 
 /// `redis://`, `rediss://`, `redis-cluster://` or `redis-sentinel://` and a host.
-pub(super) fn redis(text: &str) -> Result<(), String> {
-    match text.split_once("://") {
-        Some(("redis" | "rediss" | "redis-cluster" | "redis-sentinel", _)) => host_of(text),
-        _ => Err("must begin with redis://, rediss://, redis-cluster:// or redis-sentinel://".to_owned()),
-    }
-}
-
-fn host_of(text: &str) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|e| format!("is no URL: {e}"))?;
-    if url.host_str().is_some_and(|host| !host.is_empty()) { Ok(()) } else { Err("names no host".to_owned()) }
+pub(super) fn redis(text: &str) -> Result<RedisUrl, String> {
+    RedisUrl::parse(text).map_err(|fault| fault.to_string())
 }
 
 /// A node's name: 1 to 16 of `a-z0-9-`.

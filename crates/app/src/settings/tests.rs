@@ -189,15 +189,28 @@ fn addresses_names_and_filters_are_checked() {
 
 #[test]
 fn what_this_build_cannot_do_is_said() {
-    refused("REDIS_URL", "redis://cache:6379", "no Redis fanout yet");
+    refused("JWT_JWKS_FILE", "keys.json", "no JWKS yet");
+}
+
+#[test]
+fn redis_has_one_address_and_its_password_is_not_told() {
     refused("REDIS_URL", "http://cache", "must begin with");
     refused("REDIS_URL", "redis://", "host");
     let told = |environment: &[_]| load(None, environment, Tokens::Optional).unwrap_err();
     assert!(told(&[("REDIS_HOST", "cache")]).starts_with("REDIS_PORT: "));
     assert!(told(&[("REDIS_PORT", "6379")]).starts_with("REDIS_HOST: "));
-    assert!(told(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "6379")]).contains("no Redis fanout yet"));
     let both = [("REDIS_URL", "redis://cache"), ("REDIS_HOST", "cache"), ("REDIS_PORT", "6379")];
     assert!(told(&both).contains("not both"));
+    let shown = |environment: &[_]| {
+        let settings = load(None, environment, Tokens::Optional).unwrap();
+        settings.redis.map(|url| url.to_string())
+    };
+    assert_eq!(shown(&[]), None);
+    let two = [("REDIS_HOST", "cache"), ("REDIS_PORT", "6380")];
+    assert_eq!(shown(&two).as_deref(), Some("redis://cache:6380"));
+    let url = [("REDIS_URL", "redis-cluster://u:hunter2@cache:7000")];
+    let printed = load(None, &url, Tokens::Optional).unwrap().to_toml().unwrap();
+    assert!(printed.contains("redis-cluster://cache:7000") && !printed.contains("hunter2"), "{printed}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use futures_util::future::join;
 
 use super::*;
 use crate::ports::{Clock as _, Log as _, Loopback};
-use crate::testing::{CountingIds, MemoryLog, MemoryOutbox, block_on};
-use crate::{AppendLimits, Appender, Position, Row};
+use crate::testing::{CountingIds, MemoryAudit, MemoryLog, MemoryOutbox, block_on};
+use crate::{AppendLimits, Appender, AuditQuery, AuditSince, Position, Row};
 
 const GOOD: &str =
     r#"{"event": "prescription:created", "data": {"prescriptionId": "rx", "patientId": "42"}}"#;
@@ -36,6 +36,7 @@ struct Bench {
     log: MemoryLog,
     outbox: Arc<Forgetful>,
     publisher: Arc<Publisher>,
+    audit: MemoryAudit,
     drain: Drain,
     appender: Appender,
 }
@@ -51,14 +52,15 @@ fn bench() -> Bench {
         AppendLimits::default(),
     );
     let (publisher, outbox) = (Arc::new(publisher), Arc::new(Forgetful(outbox, AtomicBool::new(false))));
-    let drain = Drain::new(Arc::clone(&outbox) as _, Arc::clone(&publisher));
-    Bench { log, outbox, publisher, drain, appender }
+    let audit = MemoryAudit::new();
+    let drain = Drain::new(Arc::clone(&outbox) as _, Arc::clone(&publisher), Arc::new(audit.clone()));
+    Bench { log, outbox, publisher, audit, drain, appender }
 }
 
 impl Bench {
     /// Runs rounds while the appender works, then everything to its end.
     fn run<T>(self, rounds: impl AsyncFnOnce(&Drain, &Forgetful) -> T) -> (T, Vec<Arc<Row>>) {
-        let Self { log, outbox, publisher, drain, appender } = self;
+        let Self { log, outbox, publisher, drain, appender, .. } = self;
         block_on(async {
             let work = async {
                 let done = rounds(&drain, &outbox).await;
@@ -129,4 +131,25 @@ fn what_is_not_known_to_be_kept_waits() {
     });
     let unknown = Drained { claimed: 1, ..Drained::default() };
     assert_eq!((rounds, rows.len()), ((unknown, unknown), 0));
+}
+
+/// Once, also when its event was published twice.
+#[test]
+fn a_change_of_a_users_status_is_noted() {
+    let bench = bench();
+    let audit = bench.audit.clone();
+    bench.outbox.0.post(GOOD);
+    bench.outbox.0.post(r#"{"event": "user:status_changed", "data": {"userId": 7, "status": "BLOCKED"}}"#);
+    let (_, rows) = bench.run(async |drain, outbox| {
+        outbox.1.store(true, Ordering::SeqCst);
+        drain.step().await.unwrap_err();
+        outbox.1.store(false, Ordering::SeqCst);
+        outbox.0.clock.advance(LEASE);
+        drain.step().await.unwrap()
+    });
+    let query = AuditQuery { since: AuditSince::Entry(0), limit: 9 };
+    let noted = block_on(audit.entries(query)).unwrap();
+    assert_eq!((rows.len(), noted.len()), (2, 1));
+    assert_eq!((noted[0].actor.as_str(), noted[0].subject.as_str()), (Drain::ACTOR, "7"));
+    assert_eq!(noted[0].detail.as_str(), r#"{"status":"BLOCKED"}"#);
 }

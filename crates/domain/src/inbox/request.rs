@@ -17,12 +17,7 @@ impl ListQuery {
     /// Every fault, each with its pointer.
     pub fn parse(argument: Value) -> Result<Self, Faults> {
         let mut fields = Fields::of(argument)?;
-        let limit = fields.take("limit");
-        let limit = fields.parse("limit", limit, |value| {
-            (value.as_u64().and_then(|limit| u32::try_from(limit).ok()))
-                .filter(|limit| (1..=Self::MAX_LIMIT).contains(limit))
-                .ok_or_else(|| format!("must be a whole number from 1 to {}", Self::MAX_LIMIT))
-        });
+        let limit = fields.limit(Self::DEFAULT_LIMIT, Self::MAX_LIMIT);
         let before = take_id(&mut fields, "before");
         let status = fields.take("status");
         let status = fields.parse("status", status, |value| match text(value)?.as_str() {
@@ -32,11 +27,7 @@ impl ListQuery {
             _ => Err("must be one of all, unread, read"),
         });
         fields.finish()?;
-        Ok(Self {
-            limit: limit.unwrap_or(Self::DEFAULT_LIMIT),
-            before,
-            status: status.unwrap_or(ReadStatus::All),
-        })
+        Ok(Self { limit, before, status: status.unwrap_or(ReadStatus::All) })
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Signal {
     Hint(Arc<Hint>),
     /// A user marked notifications; their other sockets show it.
     Marked(Arc<MarkNews>),
+    /// A session was resumed: a connection that has it elsewhere is over.
+    Resumed(Arc<Resumed>),
     /// Signals were lost here: read the head.
     Lagged,
 }
@@ -38,6 +40,18 @@ pub struct MarkNews {
     pub unread: u32,
 }
 
+/// A session and the connection that has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which.
+    pub socket_id: String,
+    /// Told apart by this from the connection that had it before: the higher claim has the session, whatever the order
+    /// in which the nodes hear of it.
+    pub claim: u64,
+}
+
 /// The signals that reach one subscriber; ends with the fanout.
 pub type Subscription = BoxStream<'static, Signal>;
 
@@ -52,6 +66,11 @@ pub trait Fanout: Send + Sync {
 
     /// Listens from now on.
     fn subscribe(&self) -> Subscription;
+
+    /// Whether signals come from every node and go to every node, as far as this one can tell. While they do not, who
+    /// follows the log had better look at its head often. Each time this changes, subscribers hear
+    /// [`Signal::Lagged`].
+    fn reaches_all(&self) -> bool;
 }
 
 /// The fanout of a single node, and the local half of every other.
@@ -97,6 +116,10 @@ impl Fanout for Loopback {
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         subscribers.push(Subscriber { queue, lagged: Arc::clone(&lagged) });
         Listener { signals, lagged }.boxed()
+    }
+
+    fn reaches_all(&self) -> bool {
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 //! is held to it by the same contract suite (`testing`, under that feature).
 
 mod ambient;
+mod audit;
 mod authenticate;
 mod explain;
 mod fanout;
@@ -9,15 +10,18 @@ mod inbox;
 mod log;
 mod outbox;
 mod pids;
+mod presence;
 
 pub use ambient::{Clock, MintIds};
+pub use audit::Audit;
 pub use authenticate::{AuthError, Authenticate};
 pub use explain::{Explain, MOST_REACHED};
-pub use fanout::{Fanout, Loopback, MarkNews, Signal, Subscription};
+pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
 pub use inbox::Inbox;
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
 pub use outbox::{Outbox, Posted};
 pub use pids::Pids;
+pub use presence::{Connected, Connections, LastSeen, Seen};
 
 /// Why a port could not do its step, told apart by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

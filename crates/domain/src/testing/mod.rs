@@ -11,16 +11,22 @@
 //! ```
 
 pub mod contract;
+mod cuttable;
 mod drafts;
 mod fixed;
 mod memory;
+mod memory_audit;
 mod memory_inbox;
 mod memory_outbox;
+mod memory_seen;
 mod mutant;
 
+pub use cuttable::Cuttable;
 pub use drafts::{Drafts, instant, principal, room};
 pub use fixed::{CountingIds, FixedClock, block_on};
 pub use memory::MemoryLog;
+pub use memory_audit::MemoryAudit;
 pub use memory_inbox::MemoryInbox;
 pub use memory_outbox::MemoryOutbox;
+pub use memory_seen::MemorySeen;
 pub use mutant::Mutant;

@@ -1,5 +1,5 @@
 use carillon_domain::ports::{Appended, Clock as _, Inbox as _, Loopback, Publish};
-use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, principal};
+use carillon_domain::testing::{Cuttable, Drafts, FixedClock, MemoryLog, principal};
 use carillon_domain::{Entitled, Head, Hint, Role};
 
 use super::*;
@@ -9,7 +9,7 @@ use crate::mailbox::Mailbox;
 /// A node that follows a memory log, with one live patient.
 struct Node {
     log: Arc<MemoryLog>,
-    fanout: Arc<Loopback>,
+    fanout: Arc<Cuttable>,
     drafts: Drafts,
     mailbox: Arc<Mailbox>,
 }
@@ -22,7 +22,7 @@ fn feed(log: &Arc<MemoryLog>, hub: &Arc<Hub>, head: Head) -> Feed {
 
 impl Node {
     async fn start() -> Self {
-        let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Loopback::new()));
+        let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Cuttable::default()));
         let head = log.head().await.unwrap();
         let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
         let feed = feed(&log, &hub, head);
@@ -34,6 +34,7 @@ impl Node {
             who: &who,
             socket_id: "socket".into(),
             epoch: head.epoch,
+            claim: 0,
             from: None,
             is_replay: false,
             bound: 1 << 20,
@@ -103,6 +104,24 @@ async fn more_than_a_page_is_fetched_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_hints_may_not_come_the_head_is_read_ten_times_a_second() {
+    let node = Node::start().await;
+    node.fanout.cut(true);
+    for _ in 0..30 {
+        node.append().await;
+        tokio::time::sleep(LONE_POLL).await;
+        assert_eq!(node.heard().await, 1);
+    }
+    node.fanout.cut(false);
+    tokio::time::sleep(LONE_POLL).await;
+    node.append().await;
+    tokio::time::sleep(HEAD_POLL - LONE_POLL * 2).await;
+    assert_eq!(node.heard().await, 0, "hints come again, and reading is for those that are lost");
+    tokio::time::sleep(LONE_POLL * 2).await;
+    assert_eq!(node.heard().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_block_ends_a_connection_at_once_or_when_its_time_is_over() {
     let node = Node::start().await;
     let began = tokio::time::Instant::now();
@@ -133,6 +152,7 @@ async fn another_log_has_another_block_list() {
     let joining = |who| Joining {
         who,
         socket_id: "s".into(),
+        claim: 0,
         epoch: carillon_domain::Epoch::new(9),
         from: None,
         is_replay: false,

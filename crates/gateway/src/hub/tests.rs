@@ -82,7 +82,16 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
 
 fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
     let (is_replay, from) = (from.is_some(), from.map(offset));
-    Joining { who, socket_id: socket_id.into(), epoch: EPOCH, from, is_replay, bound: BOUND, most: 2 }
+    Joining {
+        who,
+        socket_id: socket_id.into(),
+        claim: 7,
+        epoch: EPOCH,
+        from,
+        is_replay,
+        bound: BOUND,
+        most: 2,
+    }
 }
 
 fn offset(n: u64) -> Offset {
@@ -299,4 +308,22 @@ fn word_of_marks_reaches_the_users_other_sockets() {
     hub.post(&own(&who), &frame, Some("acting"));
     assert!(acting.take().is_none());
     assert_eq!(other.take().unwrap().text(), frame.text());
+}
+
+#[test]
+fn a_session_resumed_on_another_node_ends_what_had_it_before_and_nothing_newer() {
+    let (hub, who) = (hub(10), patient("p", 0));
+    let (_, mailbox) = join(&hub, &who);
+    let resumed = |user: &str, socket_id: &str, claim| {
+        let (user_id, socket_id) = (user.parse().unwrap(), socket_id.to_owned());
+        hub.resumed(&Resumed { user_id, socket_id, claim });
+        mailbox.over()
+    };
+    assert_eq!(resumed("p", "socket", 7), None, "its own word");
+    assert_eq!(resumed("p", "socket", 6), None, "an earlier claim, heard late");
+    assert_eq!(resumed("p", "other", 8), None);
+    assert_eq!(resumed("q", "socket", 8), None);
+    assert_eq!(resumed("p", "socket", 8), Some(Over::Superseded));
+    // It is still counted until its connection is closed, and ended but once.
+    assert_eq!(resumed("p", "socket", 9), Some(Over::Superseded));
 }

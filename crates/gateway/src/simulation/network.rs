@@ -45,4 +45,9 @@ impl Fanout for NodeFanout {
     fn subscribe(&self) -> Subscription {
         self.local.subscribe()
     }
+
+    // The world reads heads at its own pace.
+    fn reaches_all(&self) -> bool {
+        true
+    }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use carillon_domain::ports::{
     AuthError, Authenticate, Clock, Fanout as _, Loopback, Pids, PortError, Signal, Subscription,
 };
-use carillon_domain::testing::{CountingIds, FixedClock, instant};
-use carillon_domain::{Admission, AppendLimits, Pid, Principal, Publisher, Reader, Timestamp};
+use carillon_domain::testing::{CountingIds, FixedClock, MemorySeen, instant};
+use carillon_domain::{
+    Admission, AppendLimits, Pid, Presence, Principal, Publisher, Reader, Reception, Timestamp,
+};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
@@ -126,6 +128,7 @@ impl Node {
             log: Arc::clone(&store) as _,
             fanout: Arc::clone(&fanout) as _,
             explain: Arc::new(store.store.log.clone()),
+            reception: Reception::new(Presence::new(Duration::ZERO), Arc::new(MemorySeen::default())),
             pids: Arc::clone(&shared.pids) as _,
             clock: Arc::clone(clock) as _,
         };

@@ -3,11 +3,17 @@
 use std::num::NonZeroU32;
 
 use carillon_domain::ports::{AuthError, Authenticate, Log as _, Loopback, MarkNews, Pids};
-use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, instant, principal, room};
-use carillon_domain::{Admission, Epoch, Offset, Pid, Position, Reader, Role, Row, Timestamp};
+use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, MemorySeen, instant, principal, room};
+use carillon_domain::{
+    Admission, Epoch, Offset, Pid, Position, Presence, Reader, Reception, Role, Row, Timestamp,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use super::*;
+use crate::gateway::STORE_TURNS;
 use crate::origin::AllowedOrigins;
+use crate::recovery::{Auth, arrive};
 use crate::server::ServerSettings;
 use crate::{Backend, GatewaySettings, frames};
 
@@ -62,6 +68,7 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
         log: Arc::new(log.clone()),
         explain: Arc::new(log.clone()),
         fanout,
+        reception: Reception::new(Presence::new(DRAIN), Arc::new(MemorySeen::default())),
         pids: Arc::new(Nobody),
         clock,
     };
@@ -111,6 +118,25 @@ async fn a_silent_stream_has_a_heartbeat_and_ends_with_its_token() {
         last = seconds;
     }
     assert_eq!(heard.1.elapsed().as_secs(), 3_600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_come_to_the_store_at_once_and_the_others_wait() {
+    let server = server(&MemoryLog::new()).await;
+    let gateway = &server.application;
+    let turns = || futures_util::future::join_all((0..STORE_TURNS).map(|_| gateway.store_turn()));
+    let (patient, auth) = (principal("1", Role::Patient), Auth::default());
+    let steps: [(_, BoxFuture<'_, ()>); 2] = [
+        ("the places it is entitled to", arrive(gateway, &patient, &auth).map(drop).boxed()),
+        ("what is unread", Heard::open(&server, "1").map(drop).boxed()),
+    ];
+    for (what, mut step) in steps {
+        let mut turns = turns().await;
+        let waited = tokio::time::timeout(Duration::from_secs(5), &mut step).await;
+        assert!(waited.is_err(), "{what} came from the store without a turn");
+        turns.pop();
+        step.await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,14 +5,18 @@
 //! in one adapter becomes a case here.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
+pub mod audit;
 mod desk;
 pub mod explain;
+pub mod fanout;
 pub mod inbox;
 pub mod log;
 pub mod marks;
 pub mod muting;
 pub mod order;
 pub mod outbox;
+pub mod presence;
+pub mod seen;
 pub mod unread;
 pub mod walk;
 
@@ -118,6 +122,42 @@ macro_rules! store_contract {
     };
 }
 
+/// Expands to one `#[test]` for each case of [`Fanout`](crate::ports::Fanout)'s contract. `$run` is called with the case, a
+/// function from [`Nodes`](crate::testing::contract::fanout::Nodes) to a future.
+#[macro_export]
+macro_rules! fanout_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            fanout: signals_come_here_and_there, each_signal_comes_once_and_in_order, a_subscription_begins_now,
+                a_large_hint_loses_no_row, a_slow_subscriber_is_told_that_it_lags, undisturbed_it_reaches_all;
+        }
+    };
+}
+
+/// Expands to one `#[test]` for each case of [`LastSeen`](crate::ports::LastSeen)'s contract. `$run` is called with the
+/// case, a function from an empty store to a future.
+#[macro_export]
+macro_rules! seen_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            seen: a_visit_comes_back_as_it_was_kept, the_latest_visit_counts, doctors_are_found_by_either_id,
+                pages_go_by_the_bytes_of_ids, many_are_kept_at_once;
+        }
+    };
+}
+
+/// Expands to one `#[test]` for each case of what nodes must know of each other's users. `$run` is called with the case, a
+/// function from [`Nodes`](crate::testing::contract::presence::Nodes) to a future.
+#[macro_export]
+macro_rules! presence_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            presence: a_user_is_here_once_on_every_node, a_page_change_is_silent, a_move_to_another_node_is_silent,
+                users_are_counted_once_by_role, a_doctor_is_known_by_either_id, what_a_token_tells_anew_is_told;
+        }
+    };
+}
+
 /// As [`store_contract!`](crate::store_contract), for an [`Outbox`](crate::ports::Outbox): `$run` opens an empty one as
 /// [`Box`](crate::testing::contract::outbox::UnderTest).
 #[macro_export]
@@ -127,6 +167,16 @@ macro_rules! outbox_contract {
             outbox: what_was_posted_is_claimed_in_its_order, what_someone_has_in_hand_is_nobody_elses,
                 what_was_left_is_claimed_again, what_is_done_is_forgotten,
                 what_cannot_be_understood_is_laid_aside;
+        }
+    };
+}
+
+/// As [`store_contract!`](crate::store_contract), for an [`Audit`](crate::ports::Audit): `$run` opens an empty one.
+#[macro_export]
+macro_rules! audit_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            audit: what_was_noted_comes_back_in_order, a_key_is_noted_once;
         }
     };
 }

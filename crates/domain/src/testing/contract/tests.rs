@@ -1,16 +1,21 @@
 //! The memory adapter against the suite, and the suite against an adapter that is wrong.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 
 use super::Stores;
-use crate::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
-use crate::testing::{MemoryLog, MemoryOutbox, block_on};
-use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Row, Timestamp};
+use super::fanout::Nodes;
+use super::presence as presence_cases;
+use crate::ports::{
+    Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
+};
+use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, MemorySeen, block_on};
+use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -25,6 +30,34 @@ fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
 
 crate::store_contract!(run);
 
+fn run_nodes<F: Future<Output = ()>>(case: impl FnOnce(Nodes) -> F) {
+    let here = Arc::new(Loopback::new());
+    block_on(case(Nodes { there: Arc::clone(&here) as _, here }));
+}
+
+crate::fanout_contract!(run_nodes);
+
+fn run_seen<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn LastSeen>) -> F) {
+    block_on(case(Arc::new(MemorySeen::default())));
+}
+
+crate::seen_contract!(run_seen);
+
+fn run_presence<F: Future<Output = ()>>(case: impl FnOnce(presence_cases::Nodes) -> F) {
+    let here = Presence::new(presence_cases::GRACE);
+    let time = AtomicU64::new(0);
+    block_on(case(presence_cases::Nodes {
+        here,
+        there: None,
+        pass: Box::new(move || {
+            let now = Duration::from_millis(10 * time.fetch_add(1, Ordering::SeqCst));
+            Box::pin(async move { now })
+        }),
+    }));
+}
+
+crate::presence_contract!(run_presence);
+
 fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest) -> F) {
     let outbox = MemoryOutbox::new();
     let (posting, asked) = (outbox.clone(), outbox.clone());
@@ -36,6 +69,12 @@ fn run_outbox<F: Future<Output = ()>>(case: impl FnOnce(super::outbox::UnderTest
 }
 
 crate::outbox_contract!(run_outbox);
+
+fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn crate::ports::Audit>) -> F) {
+    block_on(case(Arc::new(MemoryAudit::new())));
+}
+
+crate::audit_contract!(run_audit);
 
 /// Every case that is written is also run.
 #[test]
@@ -49,7 +88,11 @@ fn no_case_is_forgotten() {
         include_str!("marks.rs"),
         include_str!("unread.rs"),
         include_str!("walk.rs"),
+        include_str!("fanout.rs"),
+        include_str!("seen.rs"),
+        include_str!("presence.rs"),
         include_str!("outbox.rs"),
+        include_str!("audit.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();

@@ -54,7 +54,10 @@ async fn walk(stores: Stores, seed: u64) {
         if dice.roll(8) == 0 {
             let memo =
                 model.drafts.muted(user, [&[][..], &["NEWS"], &["CARE"], &["NEWS", "CARE"]][dice.roll(4)]);
-            assert_eq!(model.append(&[memo.clone()]).await.rows, tried.append(&[memo]).await.rows);
+            assert_eq!(
+                model.append(std::slice::from_ref(&memo)).await.rows,
+                tried.append(&[memo]).await.rows
+            );
             let (muting, same) =
                 (tried.stores.inbox.muting(&who.user_id), model.stores.inbox.muting(&who.user_id));
             assert_eq!(

@@ -1,0 +1,176 @@
+//! The real nginx before real nodes, with the configuration of `deploy/nginx`: only ports, paths and the nodes' addresses are
+//! put in their place.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::PATIENCE;
+
+const MAIN: &str = include_str!("../../deploy/nginx/nginx.conf");
+const SITE: &str = include_str!("../../deploy/nginx/carillon.conf");
+const NODES: &str = include_str!("../../deploy/nginx/nodes.conf");
+
+/// An nginx of a test's own, before the nodes `a` and `b`. It ends when dropped.
+#[derive(Debug)]
+pub struct Nginx {
+    dir: TempDir,
+    port: u16,
+    tls_port: Option<u16>,
+    child: Child,
+}
+
+impl Nginx {
+    /// Starts one before these two nodes, given as `127.0.0.1:PORT`, and waits until it listens.
+    ///
+    /// # Panics
+    /// When nginx is not installed (`tests/with-servers` does so), or refuses its configuration.
+    pub async fn start(a: &str, b: &str) -> Self {
+        Self::run(a, b, false).await
+    }
+
+    /// The same with the lines for TLS, for `localhost`.
+    ///
+    /// # Panics
+    /// As [`Nginx::start`], or when there is no openssl to make a certificate.
+    pub async fn start_with_tls(a: &str, b: &str) -> Self {
+        Self::run(a, b, true).await
+    }
+
+    /// Where it listens, without TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Where it listens, without TLS: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens with TLS; empty where it does not.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        self.tls_port.map_or_else(String::new, |port| format!("https://localhost:{port}"))
+    }
+
+    /// What it has written about requests.
+    #[must_use]
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default()
+    }
+
+    async fn run(a: &str, b: &str, tls: bool) -> Self {
+        match timeout(PATIENCE, Self::try_run(a, b, tls)).await {
+            Ok(Ok(nginx)) => nginx,
+            Ok(Err(error)) => panic!("nginx: {error:#}"),
+            Err(_) => panic!("nginx does not listen after {PATIENCE:?}"),
+        }
+    }
+
+    async fn try_run(a: &str, b: &str, tls: bool) -> Result<Self> {
+        let dir = TempDir::with_prefix("carillon-nginx-")?;
+        // Its workers are nobody, and must find their way.
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
+        let port = free_port()?;
+        let tls_port = tls.then(free_port).transpose()?;
+        configure(dir.path(), a, b, port, tls_port)?;
+        if tls {
+            certify(dir.path()).await?;
+        }
+        let errors = dir.path().join("error.log");
+        let mut command = Command::new("nginx");
+        command
+            .arg("-e")
+            .arg(&errors)
+            .arg("-c")
+            .arg(dir.path().join("nginx.conf"))
+            .args(["-g", "daemon off;"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().context("it did not start: is it installed? see tests/with-servers")?;
+        let mut nginx = Self { dir, port, tls_port, child };
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            let told = fs::read_to_string(&errors).unwrap_or_default();
+            ensure!(nginx.child.try_wait()?.is_none(), "it ended: {told}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(nginx)
+    }
+}
+
+/// Writes the three files, and the only places in which they differ from those of `deploy/nginx`.
+fn configure(dir: &Path, a: &str, b: &str, port: u16, tls_port: Option<u16>) -> Result<()> {
+    let here = dir.to_str().context("the path")?;
+    let own =
+        |text: &str| text.replace("/tmp/", &format!("{here}/")).replace("/etc/nginx/", &format!("{here}/"));
+    let main = own(MAIN)
+        .replace("error_log stderr", &format!("error_log {here}/error.log"))
+        .replace("worker_processes auto", "worker_processes 2")
+        .replace("worker_rlimit_nofile 131072;", "")
+        .replace("65536", "4096");
+    let site = if tls_port.is_some() { SITE.replace("#tls ", "") } else { SITE.to_owned() };
+    // A machine may have no IPv6.
+    let site: String =
+        site.lines().filter(|line| !line.contains("[::]")).map(|line| format!("{line}\n")).collect();
+    let site = own(&site)
+        .replace("/var/log/nginx", here)
+        .replace("listen 80 ", &format!("listen 127.0.0.1:{port} "))
+        .replace("listen 443 ", &format!("listen 127.0.0.1:{} ", tls_port.unwrap_or(443)));
+    let nodes = NODES.replace("127.0.0.1:5001", a).replace("127.0.0.1:5002", b);
+    fs::create_dir(dir.join("conf.d"))?;
+    fs::write(dir.join("nginx.conf"), main)?;
+    fs::write(dir.join("conf.d/carillon.conf"), site)?;
+    fs::write(dir.join("conf.d/nodes.conf"), nodes)?;
+    Ok(())
+}
+
+/// A certificate for `localhost`, where the configuration looks for it.
+async fn certify(dir: &Path) -> Result<()> {
+    let tls = dir.join("tls");
+    fs::create_dir(&tls)?;
+    let mut command = Command::new("openssl");
+    command.args(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split(' '),
+    );
+    command.args([
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        "privkey.pem",
+        "-out",
+        "fullchain.pem",
+    ]);
+    let done = command.current_dir(&tls).output().await.context("openssl")?;
+    ensure!(done.status.success(), "openssl: {}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // By a signal that it hears: killed, it would leave its workers behind.
+        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            kill_process(pid, Signal::TERM).unwrap_or_default();
+        }
+        if std::thread::panicking() {
+            for name in ["error.log", "access.log"] {
+                let log = fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                eprintln!("---- nginx's {name}\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+            }
+        }
+    }
+}
