@@ -28,6 +28,7 @@ mod parsers;
 mod postgres;
 mod preferences;
 mod presence;
+mod privacy;
 mod readme;
 mod recovery;
 mod refusals;

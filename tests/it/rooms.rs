@@ -104,6 +104,7 @@ fn probes(id: &str) -> Vec<Probe> {
             NotFound,
         ),
         probe("/v1/notifications/read", "POST", format!("{INBOX}/read"), Some(json!({"upTo": id})), NotFound),
+        probe("/v1/users/{id}/data", "DELETE", "/v1/users/ann/data".into(), None, Forbidden),
         probe("/v1/preferences", "GET", "/v1/preferences".into(), None, Own),
         probe("/v1/preferences", "PUT", "/v1/preferences".into(), Some(json!({"muted": []})), Own),
         probe("/v1/presence/doctors", "GET", "/v1/presence/doctors?ids=chen".into(), None, Own),

@@ -1,5 +1,5 @@
-//! What every answer has in common, whatever its handler did: a request id, headers, problems as JSON, one
-//! log line.
+//! What every answer has in common, whatever its handler did: a request id, headers, what its caller has left, problems as
+//! JSON, one log line.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,6 +8,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
 use uuid::Uuid;
 
+use crate::limits::Allowance;
 use crate::problem::{Code, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,7 +50,11 @@ pub(crate) async fn envelope(
         let kind = HeaderValue::from_static("application/problem+json");
         answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
+    let allowance = answer.request().extensions().get::<Allowance>().copied();
     let headers = answer.headers_mut();
+    if let Some(allowance) = allowance {
+        allowance.write(headers);
+    }
     headers.insert(REQUEST_ID, id.0);
     // Inboxes are private and change; a proxy that kept one would show it to the next user.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

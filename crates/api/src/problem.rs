@@ -13,7 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
-use carillon_domain::{Faults, PreferencesError, PublishError, ReadError, Refusal};
+use carillon_domain::{EraseError, Faults, PreferencesError, PublishError, ReadError, Refusal};
 use serde::Serialize;
 
 /// Every code there is.
@@ -245,6 +245,15 @@ impl From<PreferencesError> for Problem {
             }
             PreferencesError::Publish(fault) => fault.into(),
             PreferencesError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<EraseError> for Problem {
+    fn from(fault: EraseError) -> Self {
+        match fault {
+            EraseError::Publish(fault) => fault.into(),
+            EraseError::Store(fault) => fault.into(),
         }
     }
 }

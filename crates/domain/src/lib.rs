@@ -43,12 +43,14 @@ mod audit;
 mod blocking;
 mod draft;
 mod drain;
+mod eraser;
 mod event;
 mod explain;
 mod fault;
 mod follower;
 mod id;
 mod inbox;
+mod kind_rules;
 mod log;
 mod memo;
 mod muting;
@@ -71,6 +73,7 @@ pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
 pub use draft::{ActionUrl, Draft, MAX_ROOMS};
 pub use drain::{Drain, Drained};
+pub use eraser::{EraseError, Eraser};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
@@ -80,8 +83,9 @@ pub use fault::{Fault, Faults};
 pub use follower::{Follower, Step};
 pub use id::{BadId, EventId, NotificationId, UserId};
 pub use inbox::{
-    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, Sealed, UNREAD_BOUND,
 };
+pub use kind_rules::KindRules;
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
 pub use memo::Memo;
 pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};

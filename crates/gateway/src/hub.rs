@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::Resumed;
 use carillon_domain::{
-    BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
+    BlockList, Blocked, Entitled, Epoch, Head, KindRules, Memo, MuteList, Muting, Offset, Position, Room,
+    Row, Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -25,6 +26,7 @@ pub(crate) struct Hub {
     blocks: Arc<BlockList>,
     /// Who wants no word of which rows.
     mutes: MuteList,
+    rules: Arc<KindRules>,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Place {
 pub(crate) enum Barred {
     /// Its user has as many as may be.
     TooMany,
-    /// The log was replaced since it was looked at.
+    /// The log was replaced since it was looked at, or its user was erased.
     Replaced,
     /// Its user was blocked since they were asked who they are.
     Blocked,
@@ -111,10 +113,16 @@ pub(crate) enum CaughtUp {
 impl Hub {
     /// A hub that has delivered everything up to the log's head. `recent` are the last rows before it, all that
     /// follow `after`.
-    pub(crate) fn new(head: Head, after: Position, recent: Vec<Arc<Row>>, blocks: Arc<BlockList>) -> Self {
+    pub(crate) fn new(
+        head: Head,
+        after: Position,
+        recent: Vec<Arc<Row>>,
+        blocks: Arc<BlockList>,
+        rules: Arc<KindRules>,
+    ) -> Self {
         let mut kept = Recent::new(after);
         for row in recent {
-            let frame = frames::notification(head.epoch, &row);
+            let frame = frames::notification(head.epoch, &row, &rules);
             kept.push(row, frame);
         }
         let state = State {
@@ -124,7 +132,13 @@ impl Hub {
             next_id: 0,
             recent: kept,
         };
-        Self { state: Mutex::new(state), blocks, mutes: MuteList::default(), reached: Reached::default() }
+        Self {
+            state: Mutex::new(state),
+            blocks,
+            mutes: MuteList::default(),
+            rules,
+            reached: Reached::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -153,7 +167,7 @@ impl Hub {
         if from.position > state.cursor {
             return Reach::Store;
         }
-        match state.recent.missed(who, self.mutes.of_user(who), from.position, now) {
+        match state.recent.missed(who, self.passed_over(who, now), from.position, now) {
             Some(missed) => Reach::Recent(missed.take(limit + 1).count()),
             None => Reach::Store,
         }
@@ -169,6 +183,9 @@ impl Hub {
         }
         if self.blocks.has(&who.user_id) {
             return Err(Barred::Blocked);
+        }
+        if self.mutes.is_outdated(who, from.map(|from| from.position)) {
+            return Err(Barred::Replaced);
         }
         let start = from.unwrap_or(Offset { epoch, position: state.cursor });
         let stage = if is_replay { Stage::Replay } else { Stage::Announce };
@@ -210,7 +227,7 @@ impl Hub {
         let encoded: Vec<_> = rows
             .into_iter()
             .map(|row| {
-                let frame = frames::notification(epoch, &row);
+                let frame = frames::notification(epoch, &row, &self.rules);
                 (row, frame)
             })
             .collect();
@@ -219,8 +236,11 @@ impl Hub {
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
-            let is_memo = self.mutes.follow(&row);
-            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo) {
+            let memo = self.mutes.follow(&row);
+            if let Some(Memo::Erased { rooms, .. }) = &memo {
+                state.erase(&row.room, rooms);
+            }
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| memo.is_none()) {
                 let muters = self.mutes.of_row(&row);
                 let is_muted =
                     |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
@@ -252,6 +272,20 @@ impl Hub {
     /// What users mute; exact for every row up to the cursor.
     pub(crate) fn mutes(&self) -> &MuteList {
         &self.mutes
+    }
+
+    /// Which rows `who` is not given though they are in their rooms: muted, or of a type that is kept no longer.
+    pub(crate) fn passed_over(&self, who: &Entitled, now: Timestamp) -> impl Fn(&Row) -> bool + use<> {
+        let (muting, rules) = (self.mutes.of_user(who), Arc::clone(&self.rules));
+        move |row| {
+            let is_muted = |muting: &Arc<Muting>| muting.covers(row.position, &row.notification);
+            muting.as_ref().is_some_and(is_muted) || rules.is_over(&row.notification, now)
+        }
+    }
+
+    /// A row for a client, encoded.
+    pub(crate) fn encode(&self, epoch: Epoch, row: &Row) -> Frame {
+        frames::notification(epoch, row, &self.rules)
     }
 
     /// Whether what users mute is of this life of the log.
@@ -318,7 +352,7 @@ impl Hub {
             inner.stage = next;
             return CaughtUp::Done;
         }
-        let Some(missed) = state.recent.missed(who, self.mutes.of_user(who), inner.sent, now) else {
+        let Some(missed) = state.recent.missed(who, self.passed_over(who, now), inner.sent, now) else {
             return CaughtUp::Read(inner.sent, end);
         };
         let mut queued = Vec::new();
@@ -356,6 +390,14 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Ends the connections of the one whose own room this is, and forgets what was said in these.
+    fn erase(&mut self, own: &Room, rooms: &[Room]) {
+        for member in self.rooms.get(own).into_iter().flat_map(HashMap::values) {
+            member.mailbox.end(Over::Erased);
+        }
+        self.recent.erase(rooms);
     }
 
     /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.

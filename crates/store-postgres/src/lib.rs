@@ -21,6 +21,7 @@
 mod append;
 mod audit;
 mod connect;
+mod erasing;
 mod error;
 mod explain;
 mod inbox;

@@ -16,6 +16,7 @@
 //! ```
 
 mod audit;
+mod erasing;
 mod error;
 mod explain;
 mod inbox;

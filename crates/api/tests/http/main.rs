@@ -13,3 +13,4 @@ mod presence;
 mod publish;
 mod shape;
 mod stream;
+mod users;
