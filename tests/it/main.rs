@@ -33,6 +33,7 @@ mod readme;
 mod recovery;
 mod refusals;
 mod resuming;
+mod rights;
 mod rooms;
 mod routing;
 mod slow_reader;

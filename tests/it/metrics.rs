@@ -63,6 +63,7 @@ async fn one_who_falls_behind_is_counted() {
     assert!(sample(&clinic, "carillon_mailboxes_filled_total").await > 0.0);
 }
 
+// A4
 #[tokio::test]
 async fn on_a_port_of_their_own_they_are_not_on_the_public_one() {
     let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -72,6 +72,7 @@ async fn other_paths_are_404_and_other_methods_405() {
     }
 }
 
+// R13
 #[actix_web::test]
 async fn head_is_answered_as_get_and_overrides_are_ignored() {
     let desk = Desk::new();
