@@ -15,6 +15,10 @@ default:
 build:
     cargo build --workspace
 
+# Build what is shipped, with the page: target/dist/carillon, whose `--version` names the commit
+dist: web
+    CARILLON_COMMIT=$(git rev-parse --short=12 HEAD) cargo build --locked --profile dist --package carillon
+
 # What a change must pass: formatting, lints, docs, spelling (where `typos` is installed)
 check:
     cargo fmt --all --check
@@ -95,6 +99,10 @@ chaos fault *sizes: test-js
     cargo build --workspace --bins
     for size in {{ sizes }}; do export "CHAOS_$size"; done; \
     tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
+
+# Write what the code says of its API into docs/api; a test holds them current
+api-docs:
+    cargo run --quiet --package carillon-api --example documents -- docs/api
 
 # Format the code
 fmt:

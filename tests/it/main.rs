@@ -10,6 +10,7 @@ mod browser;
 mod clients;
 mod cluster_presence;
 mod conformance;
+mod deploy;
 mod durability;
 mod explain;
 mod faults;

@@ -1,8 +1,9 @@
 //! `/metrics`: each figure moves when what it counts happens.
 
+use carillon_tests::clinic::note;
 use carillon_tests::light::Light;
 use carillon_tests::users::ann;
-use carillon_tests::{Clinic, Connect, NodeSettings, PATIENCE};
+use carillon_tests::{Clinic, Connect, NodeSettings, PATIENCE, Postgres};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
@@ -61,6 +62,57 @@ async fn one_who_falls_behind_is_counted() {
     assert_eq!(slow.event().await.unwrap().0, "inbox:state");
     clinic.publish_many(&ann().room(), 1_000, 16_000).await;
     assert!(sample(&clinic, "carillon_mailboxes_filled_total").await > 0.0);
+}
+
+/// Waits until a sample is above this.
+async fn exceeds(clinic: &Clinic, name: &str, value: f64) {
+    let reached = async {
+        while sample(clinic, name).await <= value {
+            sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, reached).await.is_ok(), "{name} does not exceed {value}");
+}
+
+#[tokio::test]
+async fn a_publish_is_counted_on_its_way() {
+    let clinic =
+        Clinic::open_with(NodeSettings::default().set("PUBLISH_RATE", 1).set("PUBLISH_BURST", 2)).await;
+    for info in ["carillon_draining 0", "carillon_sessions_max 100000", "carillon_build_info{version=\""] {
+        assert!(clinic.http.get("/metrics").send().await.text.contains(info), "{info}");
+    }
+    clinic.notify(&["user:ann", "user:ben"], "one").await;
+    becomes(&clinic, "carillon_delivery_seconds_count", 2.0).await;
+    becomes(&clinic, "carillon_log_position", 2.0).await;
+    becomes(&clinic, "carillon_append_rows_sum", 2.0).await;
+    becomes(&clinic, "carillon_log_seconds_count{call=\"append\"}", 1.0).await;
+    let route = "route=\"/api/v1/notifications\"";
+    let answers =
+        |status: u16| format!("carillon_http_requests_total{{method=\"POST\",{route},status=\"{status}\"}}");
+    becomes(&clinic, &answers(201), 1.0).await;
+    becomes(&clinic, &format!("carillon_http_seconds_count{{{route}}}"), 1.0).await;
+    for nonsense in ["/api/v1/x", "/api/v1/y"] {
+        clinic.http.get(nonsense).send().await.expect(404);
+    }
+    becomes(&clinic, "carillon_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}", 2.0).await;
+    let publish = || clinic.http.post("/api/v1/notifications", &note(&["all"], "x")).with_key().send();
+    while publish().await.status != 429 {}
+    exceeds(&clinic, &answers(429), 0.0).await;
+}
+
+#[tokio::test]
+async fn what_the_store_keeps_back_is_counted() {
+    let database = Postgres::create().await;
+    let settings = NodeSettings::default().set("DATABASE_URL", database.url());
+    let clinic = Clinic::open_with(settings.clone()).await;
+    let other = Clinic::open_with(settings).await;
+    let holes = sample(&clinic, "carillon_holes_read_total").await;
+    other.tell(&ann(), "one").await;
+    exceeds(&clinic, "carillon_holes_read_total", holes).await;
+    let operator = database.connect().await;
+    operator.batch_execute("ALTER TABLE carillon.log_head RENAME TO gone").await.unwrap();
+    exceeds(&clinic, "carillon_log_faults_total{call=\"head\"}", 0.0).await;
+    operator.batch_execute("ALTER TABLE carillon.gone RENAME TO log_head").await.unwrap();
 }
 
 // A4

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use carillon_tests::clinic::note;
 use carillon_tests::fleet::WAYS;
+use carillon_tests::names::Names;
 use carillon_tests::raw::{Raw, sid};
 use carillon_tests::users::{ann, eve};
 use carillon_tests::{Client, Clinic, Connect, Http, Life, Nginx, Node, NodeSettings, PATIENCE, Postgres};
@@ -105,6 +106,33 @@ async fn a_session_is_found_by_its_sid_and_a_wrong_one_nowhere() {
     let log = house.nginx.access_log();
     assert!(log.contains("\"POST /socket.io/\" 200"), "{log}");
     assert!(!sids.iter().any(|sid| log.contains(sid.as_str())), "{log}");
+}
+
+/// Pods are found by their names, and there is no pod of every name.
+#[tokio::test]
+async fn in_kubernetes_a_session_is_found_by_its_pods_name() {
+    let database = Postgres::create().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (mut nodes, mut names) = (Vec::new(), Vec::new());
+    for (number, address) in [(0, [127, 0, 0, 11]), (1, [127, 0, 0, 12])] {
+        let (id, address) = (format!("carillon-{number}"), Ipv4Addr::from(address));
+        let settings =
+            NodeSettings::default().set("DATABASE_URL", database.url()).set("SOCKET_HOST", address);
+        nodes.push(Node::start(settings.set("SOCKET_PORT", free).set("NODE_ID", &id)).await);
+        names.push((format!("{id}.carillon-nodes.carillon.svc.cluster.local"), address));
+    }
+    let names = Names::serve(names).await;
+    let service = [nodes[0].address(), nodes[1].address()];
+    let nginx = Nginx::start_in_kubernetes(service, free, &names).await;
+    let mut pods = BTreeSet::new();
+    for _ in 0..10 {
+        pods.extend(polls(&nginx).await.split('.').next().map(str::to_owned));
+    }
+    assert_eq!(pods, ["carillon-0", "carillon-1"].map(str::to_owned).into());
+    let http = Http::new(&nginx.url());
+    for (sid, status) in [("carillon-2.AAAAAAAAAAAAAAAAAAAA", 502), ("evil.example.com.", 400)] {
+        http.get(&format!("/socket.io/?EIO=4&transport=polling&sid={sid}")).send().await.expect(status);
+    }
 }
 
 #[tokio::test]
@@ -239,6 +267,10 @@ async fn publishing_and_administering_are_for_those_inside() {
     for path in ["/", "/api/v1/notifications", "/api/v1/notifications/unread-count"] {
         stranger.get(path).by(&ann()).send().await.expect(200);
     }
+    // A request keeps the name that its caller gave it.
+    let named =
+        stranger.get("/api/v1/notifications").by(&ann()).header("X-Request-Id", "trace-7").send().await;
+    assert_eq!(named.header("x-request-id"), Some("trace-7"));
     let read = stranger.post("/api/v1/notifications/read", &json!({"all": true})).by(&ann());
     read.send().await.expect(200);
     house.clinic.http.get("/metrics").send().await.expect(404);

@@ -136,13 +136,11 @@ async fn a_socket_watches_a_hundred_doctors_and_no_more() {
 
 #[tokio::test]
 async fn when_someone_was_last_here_outlives_the_node() {
-    let mut clinic = clinic().await;
-    let doctor = clinic.online(&diaz()).await;
-    let mut admin = clinic.online(&eve()).await;
+    let mut clinic = Clinic::open_with(NodeSettings::default().set("PRESENCE_GRACE_MS", 600_000)).await;
+    let (doctor, other) = (clinic.online(&diaz()).await, clinic.online(&chen()).await);
     leave(doctor).await;
-    hears_of(&mut admin, "user:offline", &diaz()).await;
-    // The other goes with the node, in the middle of a grace.
-    let _other = clinic.online(&chen()).await;
+    leave(other).await;
+    // The node goes in the middle of their graces.
     assert!(clinic.node.terminate().await.success());
     clinic.node.restart().await;
     let path = "/api/v1/presence/doctors?ids=doc-7,chen,nobody";

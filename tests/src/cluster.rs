@@ -112,6 +112,12 @@ impl Cluster {
         }
     }
 
+    /// The memory that the largest has now, in KiB.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.nodes.iter().map(Node::resident).max().unwrap_or_default()
+    }
+
     /// Waits until each says so.
     ///
     /// # Panics

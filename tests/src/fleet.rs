@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -77,6 +78,9 @@ impl Fleet {
 #[derive(Debug, Default)]
 pub struct LightFleet {
     tasks: JoinSet<()>,
+    asleep: watch::Sender<usize>,
+    /// What the kernel shall hold, in bytes, for each client that is opened from now on and does not read.
+    pub receive_buffer: Option<u32>,
 }
 
 impl LightFleet {
@@ -89,10 +93,18 @@ impl LightFleet {
             number,
             addresses: urls.iter().map(|url| url.trim_start_matches("http://").to_owned()).collect(),
             at: 0,
+            ordinal: self.tasks.len(),
+            asleep: self.asleep.subscribe(),
+            receive_buffer: self.receive_buffer,
             auth: json!({"token": user.token()}),
             dice: Dice::new(number),
         };
         (number, self.tasks.spawn(life.live()))
+    }
+
+    /// The first so many of them read nothing, until this is said again with fewer.
+    pub fn sleep(&self, first: usize) {
+        self.asleep.send_replace(first);
     }
 }
 
@@ -102,6 +114,10 @@ struct Life {
     addresses: Vec<String>,
     /// Which of them is its own now.
     at: usize,
+    /// How many were opened before it.
+    ordinal: usize,
+    asleep: watch::Receiver<usize>,
+    receive_buffer: Option<u32>,
     /// The next CONNECT's payload: the token, and once there were any the pid and the offset.
     auth: Value,
     dice: Dice,
@@ -129,8 +145,9 @@ impl Life {
 
     async fn connect(&mut self) -> Result<Light> {
         // The official client's own timeout is 20 s; a test has less.
-        let connected = timeout(Duration::from_secs(2), async {
-            let mut light = Light::open(&self.addresses[self.at % self.addresses.len()], None).await?;
+        let connected = timeout(Duration::from_secs(8), async {
+            let mut light =
+                Light::open(&self.addresses[self.at % self.addresses.len()], self.receive_buffer).await?;
             let answer = light.join(&self.auth).await?;
             anyhow::Ok((light, answer))
         });
@@ -144,6 +161,8 @@ impl Life {
     async fn listen(&mut self, mut light: Light) -> Result<()> {
         let silence = light.silence();
         loop {
+            // It ends with the fleet alone.
+            drop(self.asleep.wait_for(|asleep| self.ordinal >= *asleep).await);
             let (name, args) = timeout(silence, light.event()).await??;
             let Some(offset) = args.last().and_then(Value::as_str) else { continue };
             self.auth["offset"] = json!(offset);

@@ -30,6 +30,7 @@ pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod light;
+pub mod names;
 pub mod nginx;
 pub mod node;
 pub mod postgres;

@@ -15,10 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::PATIENCE;
+use crate::names::Names;
 
 const MAIN: &str = include_str!("../../deploy/nginx/nginx.conf");
 const SITE: &str = include_str!("../../deploy/nginx/carillon.conf");
 const NODES: &str = include_str!("../../deploy/nginx/nodes.conf");
+const KUBERNETES: &str = include_str!("../../deploy/kubernetes/nodes.conf");
 
 /// An nginx of a test's own, before the nodes `a` and `b`. It ends when dropped.
 #[derive(Debug)]
@@ -35,7 +37,19 @@ impl Nginx {
     /// # Panics
     /// When nginx is not installed (`tests/with-servers` does so), or refuses its configuration.
     pub async fn start(a: &str, b: &str) -> Self {
-        Self::run(a, b, false).await
+        Self::run(&two_nodes(a, b), false).await
+    }
+
+    /// Starts one as in Kubernetes, where it knows nodes by name: these two make up the Service, and pods are found by this
+    /// name server. All listen on one port.
+    ///
+    /// # Panics
+    /// As [`Nginx::start`].
+    pub async fn start_in_kubernetes([one, other]: [&str; 2], port: u16, names: &Names) -> Self {
+        const SERVICE: &str = "carillon.carillon.svc.cluster.local:5000";
+        let nodes = KUBERNETES.replacen(SERVICE, one, 1).replacen(SERVICE, other, 1);
+        let nodes = nodes.replace("kube-dns.kube-system.svc.cluster.local", &names.address().to_string());
+        Self::run(&nodes.replace(":5000", &format!(":{port}")), false).await
     }
 
     /// The same with the lines for TLS, for `localhost`.
@@ -43,7 +57,7 @@ impl Nginx {
     /// # Panics
     /// As [`Nginx::start`], or when there is no openssl to make a certificate.
     pub async fn start_with_tls(a: &str, b: &str) -> Self {
-        Self::run(a, b, true).await
+        Self::run(&two_nodes(a, b), true).await
     }
 
     /// Where it listens, without TLS.
@@ -70,21 +84,21 @@ impl Nginx {
         fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default()
     }
 
-    async fn run(a: &str, b: &str, tls: bool) -> Self {
-        match timeout(PATIENCE, Self::try_run(a, b, tls)).await {
+    async fn run(nodes: &str, tls: bool) -> Self {
+        match timeout(PATIENCE, Self::try_run(nodes, tls)).await {
             Ok(Ok(nginx)) => nginx,
             Ok(Err(error)) => panic!("nginx: {error:#}"),
             Err(_) => panic!("nginx does not listen after {PATIENCE:?}"),
         }
     }
 
-    async fn try_run(a: &str, b: &str, tls: bool) -> Result<Self> {
+    async fn try_run(nodes: &str, tls: bool) -> Result<Self> {
         let dir = TempDir::with_prefix("carillon-nginx-")?;
         // Its workers are nobody, and must find their way.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
         let port = free_port()?;
         let tls_port = tls.then(free_port).transpose()?;
-        configure(dir.path(), a, b, port, tls_port)?;
+        configure(dir.path(), nodes, port, tls_port)?;
         if tls {
             certify(dir.path()).await?;
         }
@@ -108,8 +122,12 @@ impl Nginx {
     }
 }
 
+fn two_nodes(a: &str, b: &str) -> String {
+    NODES.replace("127.0.0.1:5001", a).replace("127.0.0.1:5002", b)
+}
+
 /// Writes the three files, and the only places in which they differ from those of `deploy/nginx`.
-fn configure(dir: &Path, a: &str, b: &str, port: u16, tls_port: Option<u16>) -> Result<()> {
+fn configure(dir: &Path, nodes: &str, port: u16, tls_port: Option<u16>) -> Result<()> {
     let here = dir.to_str().context("the path")?;
     let own =
         |text: &str| text.replace("/tmp/", &format!("{here}/")).replace("/etc/nginx/", &format!("{here}/"));
@@ -126,7 +144,6 @@ fn configure(dir: &Path, a: &str, b: &str, port: u16, tls_port: Option<u16>) -> 
         .replace("/var/log/nginx", here)
         .replace("listen 80 ", &format!("listen 127.0.0.1:{port} "))
         .replace("listen 443 ", &format!("listen 127.0.0.1:{} ", tls_port.unwrap_or(443)));
-    let nodes = NODES.replace("127.0.0.1:5001", a).replace("127.0.0.1:5002", b);
     fs::create_dir(dir.join("conf.d"))?;
     fs::write(dir.join("nginx.conf"), main)?;
     fs::write(dir.join("conf.d/carillon.conf"), site)?;

@@ -169,10 +169,30 @@ impl Node {
     /// When it is still running after [`PATIENCE`].
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.ends().await
+    }
+
+    /// Waits for the end of a node that was asked to stop.
+    ///
+    /// # Panics
+    /// When it is still running after [`PATIENCE`].
+    pub async fn ends(&mut self) -> ExitStatus {
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) => status,
             other => panic!("after SIGTERM: {other:?}\n{}", self.log()),
         }
+    }
+
+    /// The memory that it has now, in KiB.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let size = line.and_then(|size| size.split_whitespace().next()?.parse().ok());
+        size.unwrap_or_else(|| panic!("no VmRSS: {status}"))
     }
 
     /// Sends the node a signal.

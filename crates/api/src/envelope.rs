@@ -1,11 +1,14 @@
 //! What every answer has in common, whatever its handler did: a request id, headers, what its caller has left, problems as
-//! JSON, one log line.
+//! JSON, one log line, its place in the figures.
+
+use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
+use metrics::{counter, histogram};
 use uuid::Uuid;
 
 use crate::limits::Allowance;
@@ -42,7 +45,7 @@ pub(crate) async fn envelope(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = RequestId::of(request.headers());
+    let (id, began) = (RequestId::of(request.headers()), Instant::now());
     request.extensions_mut().insert(id.clone());
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if let Some(json) = problem_json(&answer, id.as_str()) {
@@ -50,6 +53,7 @@ pub(crate) async fn envelope(
         let kind = HeaderValue::from_static("application/problem+json");
         answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
+    count(&answer, began);
     let allowance = answer.request().extensions().get::<Allowance>().copied();
     let headers = answer.headers_mut();
     if let Some(allowance) = allowance {
@@ -57,9 +61,21 @@ pub(crate) async fn envelope(
     }
     headers.insert(REQUEST_ID, id.0);
     // Inboxes are private and change; a proxy that kept one would show it to the next user.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(answer)
+}
+
+/// By its route's pattern, never by its path: anyone can ask for paths.
+fn count(answer: &ServiceResponse, began: Instant) {
+    let route = answer.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let status = answer.status().as_u16().to_string();
+    let method = answer.request().method().to_string();
+    histogram!("carillon_http_seconds", "route" => route.clone()).record(began.elapsed());
+    counter!("carillon_http_requests_total", "method" => method, "route" => route, "status" => status)
+        .increment(1);
 }
 
 fn problem_json(answer: &ServiceResponse, request_id: &str) -> Option<Vec<u8>> {

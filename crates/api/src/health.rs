@@ -3,19 +3,38 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::rt::time::timeout;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::State;
+use crate::openapi::{Document, Operation, Who};
 
 /// A probe is repeated soon and is often given a second itself.
 const READY_WITHIN: Duration = Duration::from_secs(1);
 
-#[derive(Serialize)]
+/// How a node is.
+#[derive(Serialize, ToSchema)]
 struct Health {
+    /// `ok` says /healthz; `ready`, `degraded` or `unready` says /readyz.
     status: &'static str,
+    /// Why it is not ready: `draining`, `store`; or degraded: `fanout`, it may not hear the other nodes at once.
     reasons: Vec<&'static str>,
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(document: &mut Document) {
+    let operation = |path, id, summary| Operation::new("get", path, id, summary).by(Who::Anyone, "health");
+    let alive = operation("/healthz", "isAlive", "Whether the process lives");
+    document.add(alive.gives::<Health>(StatusCode::OK, "It does"));
+    let ready = operation("/readyz", "isReady", "Whether it should get traffic");
+    document.add(
+        ready
+            .gives::<Health>(StatusCode::OK, "It should")
+            .gives::<Health>(StatusCode::SERVICE_UNAVAILABLE, "It should not, and why"),
+    );
 }
 
 /// `GET /healthz`: the process answers.

@@ -1,28 +1,78 @@
 //! A user's own inbox: list, count, show, mark.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_domain::{Entitled, InboxItem, ListQuery, Mark, NotificationId, Position, ReadError};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::openapi::{Document, Operation, Who, bodies, schemas};
+use crate::problem::{Code, Problem};
 use crate::query::query;
 use crate::{State, body};
 
-#[derive(Serialize)]
+/// A page of an inbox.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationPage)]
 struct Page {
+    /// Newest first.
+    #[schema(value_type = Vec<schemas::Notification>)]
     items: Vec<InboxItem>,
+    #[schema(inline)]
     page: Next,
+    /// How many are unread in all; 1,000 means that or more.
     unread: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Next {
+    /// The `before` that continues; null at the end.
+    #[schema(required, value_type = Option<schemas::Id>)]
     next: Option<NotificationId>,
 }
 
-#[derive(Serialize)]
+/// What is left to read.
+#[derive(Serialize, ToSchema)]
 struct Unread {
+    /// 1,000 means that or more.
     unread: u32,
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(document: &mut Document) {
+    let operation =
+        |method, path, id, summary| Operation::new(method, path, id, summary).by(Who::Users, "inbox");
+    let list = operation("get", "/api/v1/notifications", "listNotifications", "Your inbox, newest first");
+    document.add(
+        list.query("limit", &bodies::list_limit(), "How many at most")
+            .query("before", &bodies::uuid(), "Only those older than this one")
+            .query(
+                "status",
+                &json!({"enum": ["all", "unread", "read"], "default": "all"}),
+                "Only those in this state",
+            )
+            .gives::<Page>(StatusCode::OK, "A page of it")
+            .refuses(&[Code::NotFound]),
+    );
+    let unread = operation("get", "/api/v1/notifications/unread-count", "countUnread", "How many are unread");
+    document.add(unread.gives::<Unread>(StatusCode::OK, "So many"));
+    let show = operation("get", "/api/v1/notifications/{id}", "getNotification", "One notification");
+    document.add(show.gives::<schemas::Notification>(StatusCode::OK, "This one").refuses(&[Code::NotFound]));
+    let change =
+        operation("patch", "/api/v1/notifications/{id}", "markNotification", "Mark one read or unread");
+    document.add(
+        change
+            .takes("NotificationPatch", bodies::patch(), "What it is to be")
+            .gives::<schemas::Notification>(StatusCode::OK, "What it is now")
+            .refuses(&[Code::NotFound]),
+    );
+    let read = operation("post", "/api/v1/notifications/read", "markRead", "Mark many read");
+    document.add(
+        read.takes("ReadMark", bodies::read(), "These, this one and all older ones, or all there are")
+            .gives::<Unread>(StatusCode::OK, "What is left")
+            .refuses(&[Code::NotFound]),
+    );
 }
 
 /// `GET /api/v1/notifications?limit=20&before=ID&status=all|unread|read`
@@ -88,6 +138,6 @@ pub(crate) async fn read(
 }
 
 /// The id in the path. What is no id is nobody's notification.
-fn id(request: &HttpRequest) -> Result<NotificationId, Problem> {
+pub(crate) fn id(request: &HttpRequest) -> Result<NotificationId, Problem> {
     request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or_else(Problem::no_notification)
 }

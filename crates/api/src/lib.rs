@@ -10,25 +10,30 @@
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET`, `PUT /api/v1/preferences` | `preferences` |
-//! | `DELETE /api/v1/users/{id}/data` | `users` |
+//! | `DELETE /api/v1/users/{userId}/data` | `users` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
+//! | `/api/v1/broadcasts`, `/{id}`, `GET /{id}/acks`, `POST /api/v1/notifications/{id}/ack` | `broadcasts` |
 //! | `GET /api/v1/audit` | `audit` |
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
+//! | `GET /openapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
 
 mod audit;
 mod body;
+mod broadcasts;
 mod caller;
+mod documents;
 mod envelope;
 mod explain;
 mod health;
 mod idempotency;
 mod inbox;
 mod limits;
+mod openapi;
 mod preferences;
 mod presence;
 mod problem;
@@ -47,9 +52,10 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Eraser, Preferences, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Broadcaster, Eraser, Preferences, Publisher, Reader, Reception};
 
 pub use caller::PublishKeys;
+pub use openapi::openapi;
 pub use stream::OpenStream;
 
 use envelope::envelope;
@@ -111,6 +117,8 @@ pub struct ApiParts {
     pub connections: Arc<dyn Connections>,
     /// Asked by `/readyz` whether it reaches all nodes.
     pub fanout: Arc<dyn Fanout>,
+    /// What admins say to everyone.
+    pub broadcaster: Broadcaster,
     /// Where what admins do is noted.
     pub audit: Arc<dyn Audit>,
     /// What `expiresAt` is compared with.
@@ -179,6 +187,10 @@ impl Api {
             app.app_data(state)
                 .service(resource("/healthz", "GET, HEAD", [get(health::alive)]).wrap(from_fn(envelope)))
                 .service(resource("/readyz", "GET, HEAD", [get(health::ready)]).wrap(from_fn(envelope)))
+                .service(
+                    resource("/openapi.json", "GET, HEAD", [get(documents::openapi)]).wrap(from_fn(envelope)),
+                )
+                .service(resource("/docs", "GET, HEAD", [get(documents::page)]).wrap(from_fn(envelope)))
                 .service(api());
         }
     }
@@ -202,17 +214,33 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
-        .service(resource("/v1/users/{id}/data", "DELETE", [web::delete().to(users::erase)]))
+        .service(resource("/v1/users/{userId}/data", "DELETE", [web::delete().to(users::erase)]))
+        .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
+        .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
+        .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
+        .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
+        .service(resource("/v1/notifications/{id}/ack", "POST", [web::post().to(broadcasts::acknowledge)]))
+        .service(resource(
+            "/v1/broadcasts",
+            "GET, HEAD, POST",
+            [get(broadcasts::list), web::post().to(broadcasts::create)],
+        ))
+        .service(resource(
+            "/v1/broadcasts/{id}",
+            "GET, HEAD, PATCH, DELETE",
+            [
+                get(broadcasts::show),
+                web::patch().to(broadcasts::change),
+                web::delete().to(broadcasts::cancel),
+            ],
+        ))
+        .service(resource("/v1/broadcasts/{id}/acks", "GET, HEAD", [get(broadcasts::acks)]))
+        .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource(
             "/v1/preferences",
             "GET, HEAD, PUT",
             [get(preferences::show), web::put().to(preferences::change)],
         ))
-        .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
-        .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
-        .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))
-        .service(resource("/v1/connections", "GET, HEAD", [get(presence::connections)]))
-        .service(resource("/v1/audit", "GET, HEAD", [get(audit::list)]))
         .service(resource("/v1/stream", "GET, HEAD", [get(stream::open)]))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_route()) }))
 }

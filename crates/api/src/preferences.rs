@@ -1,15 +1,42 @@
 //! What a user wants to hear of.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_domain::Kind;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::openapi::{Document, Operation, Who, bodies, schemas};
+use crate::problem::{Code, Problem};
 use crate::{State, body};
 
-#[derive(Serialize)]
+/// What a user wants to hear of.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Preferences)]
 struct Shown {
+    /// Notifications of these types come as read and are not pushed, but for high and urgent ones.
+    #[schema(value_type = Vec<schemas::Kind>)]
     muted: Vec<Kind>,
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(document: &mut Document) {
+    let operation = |method, id, summary| {
+        Operation::new(method, "/api/v1/preferences", id, summary).by(Who::Users, "inbox")
+    };
+    let show = operation("get", "getPreferences", "What you mute");
+    document.add(show.gives::<Shown>(StatusCode::OK, "These types"));
+    let change = operation("put", "setPreferences", "Mute these types and no others");
+    document.add(
+        change
+            .takes(
+                "PreferencesChange",
+                bodies::preferences(),
+                "Types that are known: of the eight events, of broadcasts, of `NOTIFICATION_TYPES`",
+            )
+            .gives::<Shown>(StatusCode::OK, "What you mute from now on")
+            .refuses(&[Code::RateLimited]),
+    );
 }
 
 /// `GET /api/v1/preferences`

@@ -1,11 +1,15 @@
 //! Who is here: doctors for everyone, all else for admins.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_domain::ports::Connected;
 use carillon_domain::{DoctorState, Faults, Role, Timestamp, UserId, UserState};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::State;
+use crate::openapi::{Document, Operation, Who, bodies, schemas};
 use crate::problem::Problem;
 
 /// Doctors in one question.
@@ -14,20 +18,34 @@ const MOST_DOCTORS: usize = 100;
 const MOST: u32 = 1_000;
 const USUAL: u32 = 100;
 
-#[derive(Serialize)]
+/// Which doctors are here.
+#[derive(Serialize, ToSchema)]
 struct Doctors {
+    /// In the order in which they were asked for.
+    #[schema(value_type = Vec<schemas::DoctorState>)]
     doctors: Vec<DoctorState>,
 }
 
-#[derive(Serialize)]
+/// A page of users.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserPage)]
 struct Users {
+    /// In the order of their ids.
+    #[schema(value_type = Vec<schemas::UserState>)]
     users: Vec<UserState>,
+    /// The `after` that continues; null at the end.
+    #[schema(value_type = schemas::Next)]
     page: Next<UserId>,
 }
 
-#[derive(Serialize)]
+/// A page of this node's sockets.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectionPage)]
 struct Sockets {
+    #[schema(inline)]
     connections: Vec<Socket>,
+    /// The `after` that continues; null at the end.
+    #[schema(value_type = schemas::Next)]
     page: Next<String>,
 }
 
@@ -37,13 +55,49 @@ struct Next<T> {
     next: Option<T>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Socket {
     socket_id: String,
+    #[schema(value_type = schemas::UserId)]
     user_id: UserId,
+    #[schema(value_type = schemas::Role)]
     role: Role,
+    #[schema(value_type = schemas::Instant)]
     connected_at: Timestamp,
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(document: &mut Document) {
+    let operation = |who, path, id, summary| Operation::new("get", path, id, summary).by(who, "presence");
+    let (limit, after) = (bodies::limit(USUAL, MOST), "Those after this one: `page.next`");
+    let doctors =
+        operation(Who::Users, "/api/v1/presence/doctors", "listDoctors", "Whether these doctors are here");
+    document.add(
+        doctors.asks(&bodies::doctor_ids(MOST_DOCTORS)).gives::<Doctors>(StatusCode::OK, "They are, or not"),
+    );
+    let counts = operation(Who::Admins, "/api/v1/presence/counts", "countPresence", "How many are here");
+    document.add(counts.gives::<schemas::Counts>(StatusCode::OK, "So many"));
+    let users = operation(Who::Admins, "/api/v1/presence/users", "listUsers", "Who is here, or was");
+    document.add(
+        users
+            .query("role", &bodies::role(), "Only those of this role")
+            .query(
+                "online",
+                &json!({"type": "boolean", "default": true}),
+                "Those who are here, or those who were before",
+            )
+            .query("after", &bodies::user_id(), after)
+            .query("limit", &limit, "How many at most")
+            .gives::<Users>(StatusCode::OK, "A page of them"),
+    );
+    let connections = operation(Who::Admins, "/api/v1/connections", "listConnections", "This node's sockets");
+    document.add(
+        connections
+            .query("after", &json!({"type": "string"}), after)
+            .query("limit", &limit, "How many at most")
+            .gives::<Sockets>(StatusCode::OK, "A page of them"),
+    );
 }
 
 impl From<Connected> for Socket {

@@ -13,8 +13,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
-use carillon_domain::{EraseError, Faults, PreferencesError, PublishError, ReadError, Refusal};
+use carillon_domain::{
+    BroadcastError, EraseError, Faults, PreferencesError, PublishError, ReadError, Refusal,
+};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schemas;
 
 /// Every code there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub(crate) enum Code {
     Validation,
     IdempotencyKeyInvalid,
     IdempotencyMismatch,
+    NotScheduled,
+    VersionMismatch,
     RateLimited,
     TooManyConnections,
     Internal,
@@ -37,6 +44,19 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    pub(crate) const fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    /// The code as callers are told it.
+    pub(crate) const fn word(self) -> &'static str {
+        self.facts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.facts().2
+    }
+
     /// Status, code and title.
     const fn facts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -63,6 +83,8 @@ impl Code {
                 "idempotency_mismatch",
                 "The idempotency key was used for another request",
             ),
+            Self::NotScheduled => (S::CONFLICT, "not_scheduled", "It can no longer be changed"),
+            Self::VersionMismatch => (S::CONFLICT, "version_mismatch", "It was changed meanwhile"),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
             Self::TooManyConnections => {
                 (S::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections")
@@ -123,7 +145,7 @@ impl Problem {
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.code.facts().0
+        self.code.status()
     }
 
     /// The JSON; one item of a batch has no request id of its own.
@@ -131,7 +153,7 @@ impl Problem {
         let (status, code, title) = self.code.facts();
         let kind = format!("/problems/{}", code.replace('_', "-"));
         let (status, detail, errors) = (status.as_u16(), self.detail.as_ref(), self.errors.as_ref());
-        Body { kind, title, status, detail, code, request_id, errors }
+        ProblemBody { kind, title, status, detail, code, request_id, errors }
     }
 
     /// Writes what is our fault into the log, with everything that led to it.
@@ -146,18 +168,28 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
+/// An answer that is not the one hoped for (RFC 9457).
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// `/problems/` and the code with hyphens: a name, no address.
     #[serde(rename = "type")]
     kind: String,
+    /// The code in words.
     title: &'static str,
     status: u16,
+    /// What is wrong here, for a person.
     detail: &'a str,
+    /// Stable: for a program.
     code: &'static str,
+    /// The same as `X-Request-Id`; missing in an item of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     request_id: Option<&'a str>,
+    /// With `validation`: every fault of the body or the query.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<schemas::Fault>)]
     errors: Option<&'a Faults>,
 }
 
@@ -276,6 +308,26 @@ impl From<PublishError> for Problem {
             PublishError::Stopped => {
                 Self::unavailable("The gateway is going down; try again.").because(fault)
             }
+        }
+    }
+}
+
+impl From<BroadcastError> for Problem {
+    fn from(fault: BroadcastError) -> Self {
+        match fault {
+            BroadcastError::NotFound => Self::new(Code::NotFound, "There is no such broadcast."),
+            BroadcastError::NotScheduled(status) => {
+                Self::new(Code::NotScheduled, format!("The broadcast is {}.", status.as_str()))
+            }
+            BroadcastError::OtherVersion(version) => {
+                Self::new(Code::VersionMismatch, format!("The broadcast is at version {version}."))
+            }
+            BroadcastError::Mismatch => Self::new(
+                Code::IdempotencyMismatch,
+                "Nothing was published. Use a new key for a new request.",
+            ),
+            BroadcastError::Invalid(faults) => faults.into(),
+            BroadcastError::Store(fault) => fault.into(),
         }
     }
 }

@@ -6,15 +6,52 @@ use carillon_domain::ports::Stored;
 use carillon_domain::{Draft, EventId, Faults, IdempotencyKey, NotificationId, Published, Room, Timestamp};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::envelope::RequestId;
-use crate::problem::{Code, Problem};
+use crate::openapi::{Document, Operation, Who, bodies, schemas};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::{State, body, by, idempotency};
 
 /// How many of one batch's items wait for the store at once, so that a few batches do not fill the
 /// publisher's queue.
 const IN_FLIGHT: usize = 256;
+
+/// These routes in the API's document.
+pub(crate) fn describe(document: &mut Document) {
+    let publish = |path, id, summary| {
+        Operation::new("post", path, id, summary).by(Who::Publishers, "publish").publishes()
+    };
+    let event = publish("/api/v1/events", "publishEvent", "Publish one of the eight events");
+    let event = event.takes("Event", bodies::event(), "Where it goes follows from the event");
+    document.add(event.gives::<Kept<'_>>(StatusCode::CREATED, KEPT));
+    let notification = publish("/api/v1/notifications", "publishNotification", "Publish to rooms");
+    let notification =
+        notification.takes("NotificationDraft", bodies::notification(), "What is to be said to whom");
+    document.add(notification.gives::<Kept<'_>>(StatusCode::CREATED, KEPT));
+    let batch = publish("/api/v1/notifications/batch", "publishBatch", "Publish up to 1,000 notifications");
+    let batch = batch.takes("Batch", bodies::batch(), "A faulty item does not spoil the others");
+    document.add(batch.gives_json(
+        StatusCode::MULTI_STATUS,
+        "What became of each item, in their order",
+        results,
+    ));
+}
+
+const KEPT: &str = "It is in the log, and will be delivered";
+
+/// Each result is what the item would have been answered on its own, with its status.
+fn results(document: &mut Document) -> Value {
+    let (kept, problem) = (document.schema::<Kept<'_>>(), document.schema::<ProblemBody<'_>>());
+    let status = json!({"type": "object", "properties": {"status": {"const": 201}}, "required": ["status"]});
+    let item = json!({"oneOf": [{"allOf": [status, kept]}, problem]});
+    let results = json!({"type": "array", "items": item});
+    document.keep(
+        "BatchResults",
+        json!({"type": "object", "properties": {"results": results}, "required": ["results"]}),
+    )
+}
 
 /// `POST /api/v1/events`
 pub(crate) async fn event(
@@ -124,16 +161,23 @@ async fn publish_all(
     Ok(stream::iter(drafts.into_iter().enumerate().map(publish)).buffered(IN_FLIGHT).collect().await)
 }
 
-#[derive(Serialize)]
+/// An accepted publish.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Published)]
 struct Kept<'a> {
+    #[schema(value_type = schemas::Id)]
     event_id: EventId,
+    /// One for each room.
+    #[schema(inline)]
     notifications: Vec<Place<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Place<'a> {
+    #[schema(value_type = schemas::Id)]
     id: NotificationId,
+    #[schema(value_type = schemas::Room)]
     room: &'a Room,
 }
 

@@ -3,15 +3,17 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use carillon_domain::Principal;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use serde_json::json;
 
 use crate::State;
+use crate::openapi::{Document, Operation, Who};
 use crate::problem::{Code, Problem};
 
 /// Opens the stream of a user who was let in, after the last event id that the client heard, if it names one. `None`
@@ -19,6 +21,30 @@ use crate::problem::{Code, Problem};
 pub type OpenStream = Arc<
     dyn Fn(Principal, Option<String>) -> BoxFuture<'static, Option<BoxStream<'static, Bytes>>> + Send + Sync,
 >;
+
+/// This route in the API's document; what is said on it is in the events' document.
+pub(crate) fn describe(document: &mut Document) {
+    let text = json!({"type": "string"});
+    let open =
+        Operation::new("get", "/api/v1/stream", "streamNotifications", "Your notifications as they come");
+    document.add(
+        open.by(Who::Users, "inbox")
+            .parameter(
+                "query",
+                "since",
+                &text,
+                "The offset after which to begin; one that is none of ours begins now",
+            )
+            .parameter(
+                "header",
+                "Last-Event-ID",
+                &text,
+                "The same, as a client sends it that comes back; it counts more",
+            )
+            .gives_other(StatusCode::OK, "Server-sent events, until the token ends", "text/event-stream")
+            .refuses(&[Code::TooManyConnections]),
+    );
+}
 
 /// `GET /api/v1/stream?since=OFFSET`
 pub(crate) async fn open(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {

@@ -1,11 +1,21 @@
 //! The command line: what can be asked of the binary. What is set, rather than asked, is in `settings`.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use carillon_domain::{Role, UserId};
 use clap::{Args, Parser, Subcommand};
 use jiff::{Span, SpanRelativeTo};
+
+/// This program's version.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit it was built from, where the build was told (`./just dist` does).
+pub(crate) const COMMIT: &str = match option_env!("CARILLON_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+static WITH_COMMIT: LazyLock<String> = LazyLock::new(|| format!("{VERSION} (commit {COMMIT})"));
 
 const AFTER_HELP: &str = "\
 Settings come from environment variables (SOCKET_PORT, DATABASE_URL, JWT_SECRET, …) or from a
@@ -25,7 +35,7 @@ Examples:
 
 /// A notification gateway: keeps each notification and gets it, once and in order, to every Socket.IO client.
 #[derive(Debug, Parser)]
-#[command(name = "carillon", version, after_help = AFTER_HELP)]
+#[command(name = "carillon", version = WITH_COMMIT.as_str(), after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// A TOML file with settings; a key it should not have is refused
     #[arg(long, global = true, value_name = "FILE")]

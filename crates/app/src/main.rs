@@ -1,8 +1,10 @@
 //! The binary: reads the command line and the settings, and does what was asked. Wiring and nothing else.
 
 mod ambient;
+mod broadcasts;
 mod cli;
 mod demo;
+mod measured;
 mod metrics;
 mod outbox;
 mod serve;

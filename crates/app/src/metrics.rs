@@ -5,14 +5,31 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics::gauge;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::cli;
 
 /// How often old samples of summaries are let go.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts for the whole process; once.
-pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new().install_recorder().context("metrics could not start")?;
+/// The upper bounds by which times are counted, in seconds.
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Those for the rows of a batch, which has 512 at most.
+const ROWS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Counts for the whole process; once, and before there is anything to count.
+pub(crate) fn start(max_connections: usize) -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS))
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("metrics could not start")?;
+    gauge!("carillon_build_info", "version" => cli::VERSION, "commit" => cli::COMMIT).set(1);
+    gauge!("carillon_draining").set(0);
+    #[expect(clippy::cast_precision_loss, reason = "at most 10 million")]
+    gauge!("carillon_sessions_max").set(max_connections as f64);
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(UPKEEP_EVERY);

@@ -17,11 +17,12 @@ use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, PortError, Secret, Trim};
 use carillon_domain::{
-    Admission, AppendLimits, Drain, Eraser, Kind, Preferences, Presence, Publisher, Reader, Reception,
-    Timestamp,
+    Admission, AppendLimits, Broadcaster, Drain, Eraser, Kind, Preferences, Presence, Publisher, Reader,
+    Reception, Timestamp,
 };
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
+use metrics::gauge;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -56,14 +57,17 @@ pub(crate) struct Node {
     appender: JoinHandle<()>,
     feed: JoinHandle<()>,
     outbox: Option<JoinHandle<()>>,
+    broadcasts: JoinHandle<()>,
 }
 
 impl Node {
     /// Puts a node together and listens. `extra` mounts routes beside the node's own.
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
+        let metrics = crate::metrics::start(settings.max_connections)?;
         let (backend, more) = backend(settings).await?;
         let More { audit, outbox, redis } = more;
-        let Backend { admission, reader, log, explain, fanout, reception, clock, .. } = backend.clone();
+        let Backend { admission, reader, broadcaster, log, explain, fanout, reception, clock, .. } =
+            backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
         let limits = AppendLimits::default();
         let (publisher, appender) = Publisher::new(
@@ -83,6 +87,7 @@ impl Node {
                 settings.notification_types.clone(),
             ),
             reader,
+            broadcaster: broadcaster.clone(),
             admission,
             log: Arc::clone(&log),
             explain,
@@ -101,9 +106,9 @@ impl Node {
             let drain = Drain::new(outbox, Arc::clone(&publisher), audit);
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
+        let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
         tokio::spawn(trim(log, clock, settings.retention(), settings.kind_rules.retention.clone()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
-        let metrics = crate::metrics::start()?;
         let public_metrics = match settings.metrics_port {
             Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
             None => Some(metrics),
@@ -119,7 +124,7 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed, outbox })
+        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed, outbox, broadcasts })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -137,11 +142,13 @@ impl Node {
             ended = &mut self.appender => anyhow::bail!("nothing can be kept any more: {ended:?}"),
             ended = async { match &mut self.outbox { Some(outbox) => outbox.await, None => pending().await } } =>
                 anyhow::bail!("nothing is taken from the outbox any more: {ended:?}"),
+            ended = &mut self.broadcasts => anyhow::bail!("the schedule is no longer kept: {ended:?}"),
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
         tracing::info!(connections = self.gateway.connections(), "draining");
         self.draining.store(true, Ordering::Release);
+        gauge!("carillon_draining").set(1);
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;
@@ -149,6 +156,7 @@ impl Node {
             if let Some(outbox) = self.outbox {
                 drop(outbox.await);
             }
+            drop(self.broadcasts.await);
             self.publisher.close();
             let ended = self.appender.await;
             self.gateway.note_last_seen().await;
@@ -184,7 +192,8 @@ struct More {
 
 /// The domain over its adapters.
 async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
-    let Ports { log, inbox, explain, last_seen, audit, outbox } = Store::open(settings).await?.ports();
+    let Ports { log, inbox, explain, last_seen, audit, broadcasts, acks, outbox } =
+        Store::open(settings).await?.ports();
     let presence = Presence::new(settings.presence_grace);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let jwt = settings.jwt().context("no source of keys is set")?;
@@ -195,6 +204,13 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
     let backend = Backend {
         admission: Admission::new(Arc::new(Verifier::new(jwt)?), Arc::clone(&clock)),
         reader: Reader::new(inbox, Arc::clone(&fanout), Arc::clone(&clock)),
+        broadcaster: Broadcaster::new(
+            broadcasts,
+            acks,
+            Arc::clone(&fanout),
+            Arc::clone(&clock),
+            Arc::new(RandomIds),
+        ),
         log,
         explain,
         reception: Reception::new(presence, last_seen),

@@ -139,7 +139,6 @@ impl Settings {
     }
 
     fn read(from: &mut Reader, tokens: Tokens) -> Self {
-        not_yet(from);
         let settings = Self {
             socket_host: from.text("socket_host").unwrap_or_default(),
             socket_port: from.number("socket_port", 0..=u16::MAX),
@@ -206,13 +205,6 @@ impl Settings {
     /// None that a valid `Settings` could cause.
     pub(crate) fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
-    }
-}
-
-/// What the contract names and this build cannot do yet. Each line goes when its crate comes.
-fn not_yet(from: &mut Reader) {
-    if from.text("jwt_jwks_file").is_some() {
-        from.fault("jwt_jwks_file", "this build reads no JWKS yet: use JWT_SECRET or JWT_PUBLIC_KEY_FILE");
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable as _};
 use carillon_domain::Epoch;
-use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, Outbox, PortError};
+use carillon_domain::ports::{Acks, Audit, Broadcasts, Explain, Inbox, LastSeen, Log, Outbox, PortError};
 use carillon_store_postgres::{OpenError, PostgresStore};
 use carillon_store_sqlite::SqliteStore;
 
+use crate::measured::Measured;
 use crate::settings::{Database, Settings};
 
 /// How long a database may be away at the start: long enough for one that is started at the same time.
@@ -28,18 +29,22 @@ pub(crate) struct Ports {
     pub(crate) explain: Arc<dyn Explain>,
     pub(crate) last_seen: Arc<dyn LastSeen>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) broadcasts: Arc<dyn Broadcasts>,
+    pub(crate) acks: Arc<dyn Acks>,
     /// Where services publish by SQL: where they share the database.
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Ports {
-    fn of<S: Log + Inbox + Explain + LastSeen + Audit + 'static>(store: &Arc<S>) -> Self {
+    fn of<S: Log + Inbox + Explain + LastSeen + Audit + Broadcasts + Acks + 'static>(store: &Arc<S>) -> Self {
         Self {
-            log: Arc::clone(store) as _,
+            log: Arc::new(Measured(Arc::clone(store) as _)),
             inbox: Arc::clone(store) as _,
             explain: Arc::clone(store) as _,
             last_seen: Arc::clone(store) as _,
             audit: Arc::clone(store) as _,
+            broadcasts: Arc::clone(store) as _,
+            acks: Arc::clone(store) as _,
             outbox: None,
         }
     }

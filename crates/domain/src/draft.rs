@@ -17,9 +17,12 @@ mod batch;
 
 /// The most rooms one publish may name.
 pub const MAX_ROOMS: usize = 20;
-const MAX_TITLE: usize = 200;
-const MAX_MESSAGE: usize = 2_000;
-const MAX_URL: usize = 2_048;
+/// The most characters of a title.
+pub const MAX_TITLE: usize = 200;
+/// The most characters of a message.
+pub const MAX_MESSAGE: usize = 2_000;
+/// The most bytes of an [`ActionUrl`].
+pub const MAX_URL: usize = 2_048;
 
 /// A checked publish: one content for 1 to [`MAX_ROOMS`] distinct rooms.
 #[derive(Clone, PartialEq)]
@@ -266,7 +269,12 @@ fn take_rooms(fields: &mut Fields) -> Vec<Room> {
     rooms
 }
 
-fn take_required_text(fields: &mut Fields, name: &str, least: usize, most: usize) -> Option<String> {
+pub(crate) fn take_required_text(
+    fields: &mut Fields,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Option<String> {
     let value = fields.require(name);
     parse_text(fields, name, value, least, most)
 }
@@ -293,7 +301,7 @@ fn parse_text(
     })
 }
 
-fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
+pub(crate) fn take_parsed<T: FromStr<Err = &'static str>>(fields: &mut Fields, name: &str) -> Option<T> {
     let value = fields.take(name);
     fields.parse(name, value, |value| text(value)?.parse::<T>())
 }

@@ -62,6 +62,11 @@ impl Fields {
         self.faults.push(Fault { pointer: pointer.into(), detail: detail.into() });
     }
 
+    /// Whether something is wrong with this place.
+    pub(crate) fn has_fault(&self, pointer: &str) -> bool {
+        self.faults.iter().any(|fault| fault.pointer == pointer)
+    }
+
     /// The value of an optional field; `null` says the same as leaving it out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.map.remove(name).filter(|value| !value.is_null())

@@ -28,6 +28,9 @@ pub enum BadId {
 pub struct UserId(Arc<str>);
 
 impl UserId {
+    /// The most bytes.
+    pub const MAX_BYTES: usize = 128;
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -39,7 +42,7 @@ impl FromStr for UserId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        if text.is_empty() || text.len() > 128 {
+        if text.is_empty() || text.len() > Self::MAX_BYTES {
             return Err(BadId::Length);
         }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {

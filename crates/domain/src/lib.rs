@@ -38,9 +38,12 @@ macro_rules! mutated {
     };
 }
 
+mod acks;
 mod admission;
 mod audit;
 mod blocking;
+mod broadcast;
+mod broadcaster;
 mod draft;
 mod drain;
 mod eraser;
@@ -68,10 +71,13 @@ mod room;
 pub mod testing;
 mod time;
 
+pub use acks::{Recipient, RecipientCursor, RecipientQuery, RoleName, Share, Tally};
 pub use admission::{Admission, Refusal, bearer};
 pub use audit::{AuditAction, AuditEntry, AuditNote, AuditQuery, AuditSince};
 pub use blocking::{BlockList, Blocked, status_change};
-pub use draft::{ActionUrl, Draft, MAX_ROOMS};
+pub use broadcast::{Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, BroadcastQuery, BroadcastStatus};
+pub use broadcaster::{BroadcastError, Broadcaster, Stepped};
+pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
 pub use eraser::{EraseError, Eraser};
 pub use event::{

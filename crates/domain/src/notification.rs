@@ -26,6 +26,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Urgent];
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -42,8 +45,7 @@ impl FromStr for Priority {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        [Self::Low, Self::Medium, Self::High, Self::Urgent]
-            .into_iter()
+        (Self::ALL.into_iter())
             .find(|priority| priority.as_str() == text)
             .ok_or("must be one of low, medium, high, urgent")
     }
@@ -54,6 +56,9 @@ impl FromStr for Priority {
 pub struct Kind(Arc<str>);
 
 impl Kind {
+    /// The most characters.
+    pub const MAX_LENGTH: usize = 64;
+
     /// The type as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -66,7 +71,10 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let known = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
-        if text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(known) {
+        if text.len() <= Self::MAX_LENGTH
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.bytes().all(known)
+        {
             Ok(Self(text.into()))
         } else {
             Err("must be 1 to 64 of A-Z, 0-9 and _, beginning with a letter")

@@ -21,6 +21,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::SuperAdmin, Self::Doctor, Self::Patient];
+
     /// The role as tokens and events spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,10 +41,7 @@ impl FromStr for Role {
 
     /// In any letter case.
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        [Self::Admin, Self::SuperAdmin, Self::Doctor, Self::Patient]
-            .into_iter()
-            .find(|role| role.as_str().eq_ignore_ascii_case(text))
-            .ok_or(UnknownRole)
+        (Self::ALL.into_iter()).find(|role| role.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownRole)
     }
 }
 

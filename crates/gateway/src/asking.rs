@@ -92,6 +92,11 @@ fn serve(
     if name == events::REFRESH {
         return Box::pin(async move { Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await) });
     }
+    if name == events::ACK {
+        return Box::pin(async move {
+            Done::Answered(ack, events::acknowledge(&gateway.broadcaster, &who, &args).await)
+        });
+    }
     if matches!(name, events::WATCH | events::UNWATCH) {
         let name = name.to_owned();
         return Box::pin(async move {

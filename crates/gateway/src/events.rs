@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use carillon_domain::ports::PortError;
 use carillon_domain::{
-    DoctorState, Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId, Principal, ReadError, Reader,
-    Timestamp, UserId,
+    BroadcastError, Broadcaster, DoctorState, Entitled, Faults, InboxItem, ListQuery, Mark, NotificationId,
+    Principal, ReadError, Reader, Timestamp, UserId,
 };
 use carillon_protocol::socket::Args;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ enum Body {
     Listed { items: Vec<InboxItem>, page: Next, unread: u32 },
     Marked { unread: u32 },
     Refreshed(Refreshed),
+    Acknowledged(Acknowledged),
     Watching { doctors: Vec<DoctorState> },
     Unwatched {},
     Refused { error: Refused },
@@ -43,6 +44,12 @@ struct Refreshed {
     /// Said when the rooms are others now: what was said in the new ones earlier is in the inbox.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reload: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Acknowledged {
+    acked_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -110,6 +117,25 @@ pub(crate) async fn answer(
         _ => return Answer::refused("unknown_event", "no such event"),
     };
     outcome.map_or_else(|fault| read_error(&fault), Answer::good)
+}
+
+/// The event by which someone says that they have seen an emergency.
+pub(crate) const ACK: &str = "announcement:ack";
+
+/// `announcement:ack {id}`
+pub(crate) async fn acknowledge(broadcaster: &Broadcaster, who: &Entitled, args: &Args) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Emergency {
+        id: String,
+    }
+    let id = args.get(0).ok().and_then(|Emergency { id }| id.parse().ok());
+    let Some(id) = id else { return Answer::refused("bad_request", "the argument is {id}") };
+    match broadcaster.acknowledge(who, id).await {
+        Ok(acked_at) => Answer::good(Body::Acknowledged(Acknowledged { acked_at })),
+        Err(BroadcastError::Store(fault)) => unavailable(&fault),
+        Err(_) => Answer::refused("not_found", "no such emergency"),
+    }
 }
 
 /// The events by which a socket watches doctors, and no longer.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carillon_domain::ports::{Fanout, Log, PortError, Signal};
-use carillon_domain::{Follower, Reader, Room, Step};
+use carillon_domain::ports::{Clock, Fanout, Log, PortError, Signal};
+use carillon_domain::{Follower, Reader, Room, Row, Step};
 use futures_util::StreamExt as _;
+use metrics::{counter, gauge, histogram};
 use tokio::time::MissedTickBehavior;
 
 use crate::frames;
@@ -27,6 +28,7 @@ pub(crate) struct Feed {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) reader: Reader,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Feed {
@@ -103,6 +105,7 @@ impl Feed {
     /// Does what the follower says, and reads on until nothing is missing.
     async fn take(&mut self, mut step: Step) -> Result<(), PortError> {
         while let Step::Read(after) = step {
+            counter!("carillon_holes_read_total").increment(1);
             let page = self.log.read(after, PAGE).await?;
             let head = page.head;
             let read = self.follower.page(page);
@@ -121,12 +124,28 @@ impl Feed {
 
     fn hand_on(&self, step: Step) {
         match step {
-            Step::Apply(rows) => end_in_time(self.hub.deliver(self.follower.epoch(), rows)),
+            Step::Apply(rows) => {
+                self.time(&rows);
+                end_in_time(self.hub.deliver(self.follower.epoch(), rows));
+            }
             Step::Replaced => {
                 tracing::warn!("the log was replaced: every client is told to reload");
                 self.hub.replaced(self.follower.epoch(), self.follower.cursor());
             }
             Step::Nothing | Step::Read(_) => {}
+        }
+    }
+
+    /// How long it took from the publish to here, by the clocks of both nodes.
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 9 quadrillion of either")]
+    fn time(&self, rows: &[Arc<Row>]) {
+        let now = self.clock.now().as_millis();
+        for row in rows {
+            let took = now.saturating_sub(row.notification.created_at.as_millis()).max(0);
+            histogram!("carillon_delivery_seconds").record(took as f64 / 1000.0);
+        }
+        if let Some(last) = rows.last() {
+            gauge!("carillon_log_position").set(last.position.get() as f64);
         }
     }
 }

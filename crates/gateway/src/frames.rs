@@ -2,8 +2,8 @@
 
 use carillon_domain::ports::MarkNews;
 use carillon_domain::{
-    Counts, DoctorState, Epoch, KindRules, NotificationId, Offset, Person, Role, Row, Sealed, Timestamp,
-    UserId,
+    Counts, DoctorState, Epoch, KindRules, NotificationId, Offset, Person, Role, Row, Sealed, Tally,
+    Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use serde::Serialize;
@@ -93,6 +93,11 @@ pub(crate) fn counts(counts: &Counts) -> Frame {
 /// `presence:doctor`: whether one is here, for those who watch them.
 pub(crate) fn doctor(state: &DoctorState) -> Frame {
     encode("presence:doctor", &(state,))
+}
+
+/// `broadcast:acks`: how an emergency is taken.
+pub(crate) fn acks(tally: &Tally) -> Frame {
+    encode("broadcast:acks", &(tally,))
 }
 
 fn encode(name: &str, args: &impl Serialize) -> Frame {

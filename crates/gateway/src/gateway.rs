@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
 use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
-use carillon_domain::{Admission, Follower, Head, KindRules, Position, Reader, Reception, Row};
+use carillon_domain::{Admission, Broadcaster, Follower, Head, KindRules, Position, Reader, Reception, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::acks;
 use crate::application::{Application, Handshake};
 use crate::attendance::Attendance;
 use crate::feed::Feed;
@@ -53,6 +54,8 @@ pub struct Backend {
     pub admission: Admission,
     /// What they may do.
     pub reader: Reader,
+    /// What those in charge say to everyone.
+    pub broadcaster: Broadcaster,
     /// What they missed.
     pub log: Arc<dyn Log>,
     /// Who is told which of it was queued.
@@ -73,6 +76,7 @@ pub struct Gateway {
     pub(crate) hub: Arc<Hub>,
     pub(crate) admission: Admission,
     pub(crate) reader: Reader,
+    pub(crate) broadcaster: Broadcaster,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) explain: Arc<dyn Explain>,
     pub(crate) fanout: Arc<dyn Fanout>,
@@ -98,11 +102,13 @@ impl Gateway {
         let (fanout, explain) = (Arc::clone(&backend.fanout), Arc::clone(&backend.explain));
         let (gateway, feed) = Self::assemble(settings, backend).await?;
         let news = Arc::clone(&gateway.attendance).run(Arc::clone(&gateway.hub));
+        let acks = acks::run(gateway.broadcaster.clone(), Arc::clone(&gateway.hub));
         let (hub, node_id) = (Arc::clone(&gateway.hub), server.node_id.clone());
         let run = async move {
             tokio::select! {
                 () = feed.run(fanout) => {}
                 () = news => {}
+                () = acks => {}
                 () = hub.reached.run(explain.as_ref(), &node_id) => {}
             }
         };
@@ -118,13 +124,16 @@ impl Gateway {
         let blocks = Arc::clone(backend.admission.blocks());
         // After the head: what the list does not have yet, the feed will follow.
         blocks.load(backend.log.blocked().await?);
-        let hub = Arc::new(Hub::new(head, after, rows, blocks, Arc::clone(&settings.kind_rules)));
+        let rules = Arc::clone(&settings.kind_rules);
+        let hub = Hub::new(head, after, rows, blocks, rules).with_clock(Arc::clone(&backend.clock));
+        let hub = Arc::new(hub);
         hub.mutes().load(backend.reader.mutings().await?);
         let feed = Feed {
             follower: Follower::new(head),
             log: Arc::clone(&backend.log),
             reader: backend.reader.clone(),
             hub: Arc::clone(&hub),
+            clock: Arc::clone(&backend.clock),
         };
         let user_limiter = UserLimiter::new(settings.event_rate, settings.event_burst);
         let gateway = Self {
@@ -132,6 +141,7 @@ impl Gateway {
             hub,
             admission: backend.admission,
             reader: backend.reader,
+            broadcaster: backend.broadcaster,
             log: backend.log,
             explain: backend.explain,
             fanout: backend.fanout,

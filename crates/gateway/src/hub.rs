@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carillon_domain::ports::Resumed;
+use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
     BlockList, Blocked, Entitled, Epoch, Head, KindRules, Memo, MuteList, Muting, Offset, Position, Room,
     Row, Timestamp, UserId,
@@ -27,6 +27,8 @@ pub(crate) struct Hub {
     /// Who wants no word of which rows.
     mutes: MuteList,
     rules: Arc<KindRules>,
+    /// By which rows expire; `None` where none do.
+    clock: Option<Arc<dyn Clock>>,
     /// For how many each row was queued.
     pub(crate) reached: Reached,
 }
@@ -137,8 +139,14 @@ impl Hub {
             blocks,
             mutes: MuteList::default(),
             rules,
+            clock: None,
             reached: Reached::default(),
         }
+    }
+
+    /// The same hub, which delivers nothing that is over.
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -233,6 +241,7 @@ impl Hub {
             .collect();
         counter!("carillon_rows_followed_total").increment(encoded.len() as u64);
         let (mut reached, mut ending) = (Vec::new(), Vec::new());
+        let now = self.clock.as_ref().map(|clock| clock.now());
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
@@ -240,7 +249,9 @@ impl Hub {
             if let Some(Memo::Erased { rooms, .. }) = &memo {
                 state.erase(&row.room, rooms);
             }
-            if let Some(members) = state.rooms.get(&row.room).filter(|_| memo.is_none()) {
+            // A node that was away for a while follows rows that have expired meanwhile. A memo always has.
+            let is_over = memo.is_some() || now.is_some_and(|now| row.notification.is_expired(now));
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_over) {
                 let muters = self.mutes.of_row(&row);
                 let is_muted =
                     |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
@@ -316,6 +327,11 @@ impl Hub {
         for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
             member.mailbox.end(Over::Replaced);
         }
+    }
+
+    /// Whether anyone here is in a room.
+    pub(crate) fn is_heard(&self, room: &Room) -> bool {
+        self.lock().rooms.contains_key(room)
     }
 
     /// Word for one room that is not of the log, for all but one socket.

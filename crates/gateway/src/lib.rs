@@ -25,6 +25,7 @@ macro_rules! mutated {
     };
 }
 
+mod acks;
 mod application;
 mod asking;
 mod attendance;

@@ -18,12 +18,15 @@
 //! # Ok(()) }
 //! ```
 
+mod acks;
 mod append;
 mod audit;
+mod broadcasts;
 mod connect;
 mod erasing;
 mod error;
 mod explain;
+mod fire;
 mod inbox;
 mod listing;
 mod log;

@@ -3,6 +3,35 @@
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
+    carillon.acks (broadcast_id, user_id) {
+        broadcast_id -> Uuid,
+        user_id -> Text,
+        role -> Text,
+        acked_at -> BigInt,
+    }
+}
+
+table! {
+    carillon.broadcasts (id) {
+        id -> Uuid,
+        status -> Text,
+        version -> Integer,
+        kind -> Text,
+        content -> Text,
+        publish_at -> BigInt,
+        late -> Bool,
+        sent_at -> Nullable<BigInt>,
+        position -> Nullable<BigInt>,
+        created_by -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        key_scope -> Nullable<Text>,
+        key -> Nullable<Text>,
+        fingerprint -> Nullable<Binary>,
+    }
+}
+
+table! {
     carillon.audit (id) {
         id -> BigInt,
         at -> BigInt,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use carillon_domain::ports::{Audit, LastSeen};
+use carillon_domain::testing::contract::broadcasts::Stage;
 use carillon_domain::testing::contract::{Opened, Stores};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
@@ -118,6 +119,17 @@ fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
 }
 
 carillon_domain::audit_contract!(run_audit);
+
+fn run_broadcasts<F: Future<Output = ()>>(case: impl FnOnce(Stage) -> F) {
+    within(|database| async move {
+        let store = Arc::new(database.open().await);
+        let (broadcasts, acks, log) =
+            (Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _);
+        case(Stage { broadcasts, acks, log, inbox: Arc::clone(&store) as _, audit: store }).await;
+    });
+}
+
+carillon_domain::broadcasts_contract!(run_broadcasts);
 
 /// Makes the partitions short, so that a test can fill them.
 async fn short_partitions(raw: &Client, span: i64) {

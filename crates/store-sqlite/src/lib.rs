@@ -15,10 +15,13 @@
 //! # Ok(()) }
 //! ```
 
+mod acks;
 mod audit;
+mod broadcasts;
 mod erasing;
 mod error;
 mod explain;
+mod fire;
 mod inbox;
 mod listing;
 mod log;

@@ -105,18 +105,24 @@ pub(crate) fn renew_epoch(connection: &mut SqliteConnection) -> Result<Epoch, St
 /// order because nobody else can take one meanwhile. Publishes are looked up one by one within it, so that a
 /// repetition finds its first even in the same batch.
 fn append(connection: &mut SqliteConnection, batch: Vec<Publish>) -> Result<Appended, StepError> {
-    connection.immediate_transaction(|connection| {
-        let head = head(connection)?;
-        let (mut rows, mut outcomes) = (Vec::new(), Vec::with_capacity(batch.len()));
-        for publish in batch {
-            outcomes.push(keep(connection, publish, head.position, &mut rows)?);
-        }
-        if let Some(last) = rows.last() {
-            let last = last.position.as_i64();
-            diesel::update(log_head::table).set(log_head::position.eq(last)).execute(connection)?;
-        }
-        Ok(Appended { epoch: head.epoch, from: head.position, rows, outcomes })
-    })
+    connection.immediate_transaction(|connection| append_within(connection, batch))
+}
+
+/// The same, as a part of a transaction that holds the write lock.
+pub(crate) fn append_within(
+    connection: &mut SqliteConnection,
+    batch: Vec<Publish>,
+) -> Result<Appended, StepError> {
+    let head = head(connection)?;
+    let (mut rows, mut outcomes) = (Vec::new(), Vec::with_capacity(batch.len()));
+    for publish in batch {
+        outcomes.push(keep(connection, publish, head.position, &mut rows)?);
+    }
+    if let Some(last) = rows.last() {
+        let last = last.position.as_i64();
+        diesel::update(log_head::table).set(log_head::position.eq(last)).execute(connection)?;
+    }
+    Ok(Appended { epoch: head.epoch, from: head.position, rows, outcomes })
 }
 
 fn keep(

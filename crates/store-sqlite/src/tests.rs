@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, PortError, Trim};
+use carillon_domain::testing::contract::broadcasts::Stage;
 use carillon_domain::testing::contract::{Opened, Stores};
 use carillon_domain::testing::{Drafts, instant, principal};
 use carillon_domain::{Entitled, ListQuery, Mark, Position, ReadStatus, Readers, Role, UNREAD_BOUND};
@@ -69,6 +70,18 @@ fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Audit>) -> F) {
 
 carillon_domain::audit_contract!(run_audit);
 
+fn run_broadcasts<F: Future<Output = ()>>(case: impl FnOnce(Stage) -> F) {
+    let (_directory, path) = place();
+    block_on(async {
+        let store = Arc::new(open(&path).await);
+        let (broadcasts, acks, log) =
+            (Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _);
+        case(Stage { broadcasts, acks, log, inbox: Arc::clone(&store) as _, audit: store }).await;
+    });
+}
+
+carillon_domain::broadcasts_contract!(run_broadcasts);
+
 mod files {
     use super::*;
 
@@ -113,7 +126,9 @@ mod files {
             "20261123021500",
             "20261123030000",
             "20261123040000",
+            "20261123041000",
             "20261123050500",
+            "20261123060000",
         ];
         assert_eq!(migrate(), versions);
         assert!(migrate().is_empty());
@@ -151,6 +166,7 @@ mod files {
         let (_directory, path) = place();
         drop(block_on(open(&path)));
         let down = [
+            include_str!("../../../migrations/sqlite/2026-11-23-041000_broadcasts/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-040000_audit/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-021500_blocked_users/down.sql"),
             include_str!("../../../migrations/sqlite/2026-11-23-020000_explain/down.sql"),

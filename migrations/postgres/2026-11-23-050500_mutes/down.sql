@@ -1,7 +1,3 @@
-DROP FUNCTION carillon.trim_type(text, bigint, int);
-DROP TABLE carillon.kept_types;
-DROP TRIGGER notifications_erase ON carillon.notifications;
-DROP FUNCTION carillon.follow_erasing();
 DROP TRIGGER notifications_mute ON carillon.notifications;
 DROP FUNCTION carillon.follow_muting();
 DROP TABLE carillon.mutes;

@@ -51,6 +51,10 @@ pub(super) struct Setup {
     pub(super) through_proxy: bool,
     /// Clients that lose their node go to another.
     pub(super) roaming: bool,
+    /// All clients begin at the first node.
+    pub(super) crowded: bool,
+    /// What the kernel shall hold for a light client that does not read.
+    pub(super) receive_buffer: Option<u32>,
     /// How official clients travel, in turn.
     pub(super) ways: &'static [&'static [&'static str]],
     pub(super) scale: Scale,
@@ -66,6 +70,8 @@ impl Setup {
             settings,
             through_proxy: false,
             roaming: false,
+            crowded: false,
+            receive_buffer: None,
             ways: &WAYS,
             scale,
         }
@@ -114,7 +120,8 @@ impl Stage {
         let urls = nodes.urls();
         // Whoever comes later must not be shown it.
         producer::publish(&journal, &urls, "all", "before").await;
-        let (officials, lights) = (Fleet::start(&journal), LightFleet::default());
+        let (officials, mut lights) = (Fleet::start(&journal), LightFleet::default());
+        lights.receive_buffer = setup.receive_buffer;
         let mut stage = Self {
             nodes,
             proxy,
@@ -138,6 +145,10 @@ impl Stage {
             let user = User::new(format!("l{number}"), "PATIENT");
             stage.joins_lightly(&user);
             rooms.push(user.room());
+            // Thousands at once would be a test of its own.
+            if number % 200 == 199 {
+                stage.all(|client| client.online).await;
+            }
         }
         stage.all(|client| client.online).await;
         let shared: Vec<String> = vec!["all".into(), "role:patient".into()];
@@ -165,6 +176,13 @@ impl Stage {
     ) {
         self.pause().await;
         self.plan.urls = self.nodes.urls()[nodes].to_vec();
+        self.publish();
+    }
+
+    /// Publishes everything to everyone from now on.
+    pub(super) async fn publish_to_all(&mut self) {
+        self.pause().await;
+        self.plan.rooms = vec!["all".into()];
         self.publish();
     }
 
@@ -197,7 +215,7 @@ impl Stage {
             return vec![self.proxy.url()];
         }
         let mut urls = self.nodes.urls();
-        let turn = self.clients.len() % urls.len();
+        let turn = if self.setup.crowded { 0 } else { self.clients.len() % urls.len() };
         urls.rotate_left(turn);
         urls.truncate(if self.setup.roaming { urls.len() } else { 1 });
         urls

@@ -25,7 +25,7 @@ pub struct Figures {
     pub latest: u64,
     /// The slowest answer to a publish.
     pub slowest_answer: u64,
-    /// Publishes that were answered 5xx, each try.
+    /// Tries that were answered 5xx at once: not for a store that let them wait.
     pub failed: u64,
     /// From a publish's first try to each receipt, of those begun outside the fault; sorted.
     pub calm: Vec<u64>,

@@ -132,6 +132,9 @@ impl<'a> Walk<'a> {
     }
 
     fn time(&self, row: &LogRow, at: u64, verdict: &mut Verdict) {
+        if self.client.asleep {
+            return;
+        }
         let (from, over) = self.case.fault;
         let begun = self.log.begun.get(row.key.as_str()).copied();
         if let Some(begun) = begun {

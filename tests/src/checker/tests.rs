@@ -93,6 +93,9 @@ fn an_honest_run_passes_and_its_figures_are_right() {
         // The twentieth was received at 3,200, and the fault was over at 3,000.
         latest: 200,
         slowest_answer: 5,
+        calm: [vec![5; 25], vec![105]].concat(),
+        troubled: vec![205; 14],
+        returned_at: vec![3_210, 3_210],
         ..Figures::default()
     };
     assert_eq!(verdict.figures, expected);

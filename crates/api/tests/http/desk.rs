@@ -16,7 +16,8 @@ use carillon_domain::ports::{
     Missed, PortError, Publish, Secret, Trim,
 };
 use carillon_domain::testing::{
-    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryInbox, MemoryLog, MemorySeen, instant,
+    CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryBroadcasts, MemoryInbox, MemoryLog, MemorySeen,
+    instant,
 };
 use carillon_domain::{
     Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, Eraser,
@@ -28,12 +29,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
 
+use crate::document::{self, Asked};
+
 pub(crate) const KEY: &str = "a-key-of-24-characters-or-more";
 pub(crate) const OTHER_KEY: &str = "another-key-of-24-characters";
 
 pub(crate) struct Desk {
     pub(crate) log: MemoryLog,
     pub(crate) audit: MemoryAudit,
+    pub(crate) broadcasts: MemoryBroadcasts,
     pub(crate) mood: Arc<Mood>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) fanout: Arc<Cuttable>,
@@ -85,10 +89,11 @@ impl Desk {
         );
         rt::spawn(appender.run());
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
-        let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
-        let others = vec!["LAB_RESULT".parse().unwrap()];
         let presence = Presence::new(Duration::ZERO);
         let reception = Reception::new(presence, Arc::new(MemorySeen::default()));
+        let broadcasts = MemoryBroadcasts::new(log.clone(), audit.clone());
+        let reader = Reader::new(moody_inbox, Arc::clone(&fanout) as _, Arc::clone(&clock));
+        let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
             eraser: Eraser::new(reader.clone(), Arc::clone(&publisher), Arc::new(audit.clone())),
@@ -100,13 +105,14 @@ impl Desk {
             reception: reception.clone(),
             connections: Arc::new(Sockets),
             fanout: Arc::clone(&fanout) as _,
+            broadcaster: broadcasts.broadcaster(Arc::clone(&fanout) as _),
             audit: Arc::new(Moody { inner: audit.clone(), mood: Arc::clone(&mood) }),
             clock,
             open_stream: Arc::new(|user, since| Box::pin(async move { told(&user, since.as_deref()) })),
             draining: Arc::clone(&draining),
         };
         let api = Api::new(ApiSettings { publish_keys, ..settings.clone() }, parts);
-        Self { log, audit, mood, draining, fanout, reception, publisher, api }
+        Self { log, audit, broadcasts, mood, draining, fanout, reception, publisher, api }
     }
 
     pub(crate) async fn call(&self, request: TestRequest) -> Answer {
@@ -119,12 +125,16 @@ impl Desk {
         if !announced {
             request.headers_mut().remove(header::CONTENT_LENGTH);
         }
+        let (asked, request) = Asked::of(request).await;
         let app = init_service(App::new().configure(self.api.configure())).await;
         let answer = call_service(&app, request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = read_body(answer).await;
         let text = String::from_utf8_lossy(&body).into_owned();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        let answer =
+            Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        document::check(&asked, &answer);
+        answer
     }
 
     /// Publishes to rooms and returns the ids of the notifications.

@@ -3,8 +3,11 @@
 
 mod audit;
 mod batch;
+mod broadcasts;
 mod credentials;
 mod desk;
+mod document;
+mod documents;
 mod explain;
 mod health;
 mod inbox;

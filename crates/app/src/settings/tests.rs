@@ -188,11 +188,6 @@ fn addresses_names_and_filters_are_checked() {
 }
 
 #[test]
-fn what_this_build_cannot_do_is_said() {
-    refused("JWT_JWKS_FILE", "keys.json", "no JWKS yet");
-}
-
-#[test]
 fn redis_has_one_address_and_its_password_is_not_told() {
     refused("REDIS_URL", "http://cache", "must begin with");
     refused("REDIS_URL", "redis://", "host");

@@ -1,9 +1,11 @@
 //! What the domain asks of the outside. A method is one atomic step; its promise is on the trait, and every adapter
 //! is held to it by the same contract suite (`testing`, under that feature).
 
+mod acks;
 mod ambient;
 mod audit;
 mod authenticate;
+mod broadcasts;
 mod explain;
 mod fanout;
 mod inbox;
@@ -12,9 +14,11 @@ mod outbox;
 mod pids;
 mod presence;
 
+pub use acks::Acks;
 pub use ambient::{Clock, MintIds};
 pub use audit::Audit;
 pub use authenticate::{AuthError, Authenticate};
+pub use broadcasts::{Broadcasts, Change, Creation, Due, Fired, Firing, NewBroadcast};
 pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
 pub use inbox::{Erasing, Inbox};

@@ -121,7 +121,7 @@ impl State {
             .filter(move |row| !row.notification.is_expired(now))
     }
 
-    fn find(&self, who: &Entitled, id: NotificationId, now: Timestamp) -> Option<&Row> {
+    pub(super) fn find(&self, who: &Entitled, id: NotificationId, now: Timestamp) -> Option<&Row> {
         self.visible(who, now).find(|row| row.notification.id == id)
     }
 

@@ -16,8 +16,8 @@ struct Node {
 
 fn feed(log: &Arc<MemoryLog>, hub: &Arc<Hub>, head: Head) -> Feed {
     let clock = Arc::new(FixedClock::default());
-    let reader = Reader::new(Arc::new(log.inbox()), Arc::new(Loopback::new()), clock);
-    Feed { follower: Follower::new(head), log: Arc::clone(log) as _, reader, hub: Arc::clone(hub) }
+    let reader = Reader::new(Arc::new(log.inbox()), Arc::new(Loopback::new()), Arc::clone(&clock) as _);
+    Feed { follower: Follower::new(head), log: Arc::clone(log) as _, reader, hub: Arc::clone(hub), clock }
 }
 
 impl Node {

@@ -7,6 +7,7 @@ use super::*;
 use crate::recent;
 
 mod blocking;
+mod expiry;
 mod muting;
 
 const EPOCH: Epoch = Epoch::new(7);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use carillon_domain::ports::{
     AuthError, Authenticate, Clock, Fanout as _, Loopback, Pids, PortError, Signal, Subscription,
 };
-use carillon_domain::testing::{CountingIds, FixedClock, MemorySeen, instant};
+use carillon_domain::testing::{CountingIds, FixedClock, MemoryAudit, MemoryBroadcasts, MemorySeen, instant};
 use carillon_domain::{
     Admission, AppendLimits, Pid, Presence, Principal, Publisher, Reader, Reception, Timestamp,
 };
@@ -125,6 +125,8 @@ impl Node {
                 Arc::clone(&fanout) as _,
                 Arc::clone(clock) as Arc<dyn Clock>,
             ),
+            broadcaster: MemoryBroadcasts::new(store.store.log.clone(), MemoryAudit::new())
+                .broadcaster(Arc::clone(&fanout) as _),
             log: Arc::clone(&store) as _,
             fanout: Arc::clone(&fanout) as _,
             explain: Arc::new(store.store.log.clone()),
@@ -179,6 +181,7 @@ impl Node {
                 log: Arc::clone(&feed.log),
                 reader: feed.reader.clone(),
                 hub: Arc::clone(&feed.hub),
+                clock: Arc::clone(&feed.clock),
             });
             self.feed = Following::Busy(Box::pin(step(feed, signal)));
         }

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use carillon_domain::ports::{AuthError, Authenticate, Log as _, Loopback, MarkNews, Pids};
-use carillon_domain::testing::{Drafts, FixedClock, MemoryLog, MemorySeen, instant, principal, room};
+use carillon_domain::testing::{
+    Drafts, FixedClock, MemoryAudit, MemoryBroadcasts, MemoryLog, MemorySeen, instant, principal, room,
+};
 use carillon_domain::{
     Admission, Epoch, Offset, Pid, Position, Presence, Reader, Reception, Role, Row, Timestamp,
 };
@@ -66,6 +68,8 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
     let backend = Backend {
         admission: Admission::new(Arc::new(Nobody), Arc::clone(&clock) as _),
         reader: Reader::new(Arc::new(log.inbox()), Arc::clone(&fanout) as _, Arc::clone(&clock) as _),
+        broadcaster: MemoryBroadcasts::new(log.clone(), MemoryAudit::new())
+            .broadcaster(Arc::clone(&fanout) as _),
         log: Arc::new(log.clone()),
         explain: Arc::new(log.clone()),
         fanout,

@@ -5,7 +5,9 @@
 //! in one adapter becomes a case here.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
+pub mod acks;
 pub mod audit;
+pub mod broadcasts;
 mod desk;
 pub mod erasing;
 pub mod explain;
@@ -180,6 +182,23 @@ macro_rules! audit_contract {
     ($run:ident) => {
         $crate::store_contract! { $run;
             audit: what_was_noted_comes_back_in_order, a_key_is_noted_once;
+        }
+    };
+}
+
+/// As [`store_contract!`](crate::store_contract), for [`Broadcasts`](crate::ports::Broadcasts) and [`Acks`](
+/// crate::ports::Acks): `$run` opens an empty store as [`Stage`](crate::testing::contract::broadcasts::Stage).
+#[macro_export]
+macro_rules! broadcasts_contract {
+    ($run:ident) => {
+        $crate::store_contract! { $run;
+            broadcasts: every_field_of_a_broadcast_comes_back, a_key_makes_one_broadcast,
+                what_is_due_is_sent_once, everyone_costs_one_row, nothing_is_sent_before_its_time,
+                what_is_called_off_is_never_sent, what_was_changed_is_sent_as_it_is_now,
+                a_race_of_sending_and_calling_off_has_one_winner, what_is_too_late_is_missed,
+                a_listing_filters_and_goes_on, each_change_is_noted_with_who_made_it;
+            acks: recipients_alone_acknowledge, the_first_time_is_kept, what_is_no_emergency_is_not_acknowledged,
+                acknowledgements_are_counted_by_role, recipients_are_listed_in_pages;
         }
     };
 }

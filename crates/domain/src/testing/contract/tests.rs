@@ -14,7 +14,7 @@ use super::presence as presence_cases;
 use crate::ports::{
     Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
 };
-use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, MemorySeen, block_on};
+use crate::testing::{MemoryAudit, MemoryBroadcasts, MemoryLog, MemoryOutbox, MemorySeen, block_on};
 use crate::{Blocked, Entitlement, Epoch, Head, Kind, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
@@ -76,6 +76,20 @@ fn run_audit<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn crate::ports::Aud
 
 crate::audit_contract!(run_audit);
 
+fn run_broadcasts<F: Future<Output = ()>>(case: impl FnOnce(super::broadcasts::Stage) -> F) {
+    let (log, audit) = (MemoryLog::new(), MemoryAudit::new());
+    let broadcasts = Arc::new(MemoryBroadcasts::new(log.clone(), audit.clone()));
+    block_on(case(super::broadcasts::Stage {
+        broadcasts: Arc::clone(&broadcasts) as _,
+        acks: broadcasts,
+        log: Arc::new(log.clone()),
+        inbox: Arc::new(log.inbox()),
+        audit: Arc::new(audit),
+    }));
+}
+
+crate::broadcasts_contract!(run_broadcasts);
+
 /// Every case that is written is also run.
 #[test]
 fn no_case_is_forgotten() {
@@ -95,6 +109,8 @@ fn no_case_is_forgotten() {
         include_str!("presence.rs"),
         include_str!("outbox.rs"),
         include_str!("audit.rs"),
+        include_str!("broadcasts.rs"),
+        include_str!("acks.rs"),
     ];
     let cases = groups.iter().flat_map(|group| group.split("\npub async fn ").skip(1));
     let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();

@@ -1,0 +1,121 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, get};
+use crate::document::{DOCUMENT, objections};
+
+#[test]
+fn the_committed_document_is_current() {
+    let committed = include_str!("../../../../docs/api/openapi.json");
+    assert!(committed == format!("{:#}\n", *DOCUMENT), "write it anew: just api-docs");
+}
+
+/// The routes as lib.rs mounts them: each `resource(path, methods, …)`.
+fn mounted() -> BTreeMap<String, BTreeSet<String>> {
+    let source = include_str!("../../src/lib.rs");
+    let resource = |text: &str| {
+        let mut literals = text.split('"').skip(1).step_by(2);
+        let (path, methods) = (literals.next()?, literals.next()?);
+        let path = if path.starts_with("/v1/") { format!("/api{path}") } else { path.to_owned() };
+        let methods = methods.split(", ").filter(|method| *method != "HEAD").map(str::to_lowercase).collect();
+        path.starts_with('/').then_some((path, methods))
+    };
+    source.split("resource(").skip(1).filter_map(resource).collect()
+}
+
+#[test]
+fn every_route_is_in_the_document_and_nothing_else() {
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let described: BTreeMap<String, BTreeSet<String>> = paths
+        .iter()
+        .map(|(path, methods)| (path.clone(), methods.as_object().unwrap().keys().cloned().collect()))
+        .collect();
+    assert_eq!(described, mounted());
+}
+
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("$ref").and_then(Value::as_str));
+            map.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn references_lead_somewhere_and_operations_have_names_of_their_own() {
+    let mut found = BTreeSet::new();
+    references(&DOCUMENT, &mut found);
+    for reference in &found {
+        assert!(DOCUMENT.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    for kind in ["schemas", "responses"] {
+        for name in DOCUMENT["components"][kind].as_object().unwrap().keys() {
+            assert!(found.contains(format!("#/components/{kind}/{name}").as_str()), "{name} is not used");
+        }
+    }
+    let operations = DOCUMENT["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|methods| methods.as_object().unwrap().values());
+    let names: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
+    assert!(
+        schemas.iter().all(|(_, schema)| schema["type"] != Value::Null || schema["oneOf"] != Value::Null)
+    );
+}
+
+#[test]
+fn the_check_minds_what_is_missing_and_what_is_not_described() {
+    let fault = |fields: Value| objections("Fault", fields.as_object().unwrap());
+    assert_eq!(fault(json!({"pointer": "", "detail": "d"})), 0);
+    assert_eq!(fault(json!({"pointer": ""})), 1);
+    assert_eq!(fault(json!({"pointer": "", "detail": "d", "value": 1})), 1);
+    let page = |fault: Value| {
+        let problem =
+            json!({"type": "", "title": "", "status": 422, "detail": "", "code": "", "errors": [fault]});
+        objections("Problem", problem.as_object().unwrap())
+    };
+    assert_eq!(page(json!({"pointer": "", "detail": "d"})), 0);
+    assert!(page(json!({"pointer": "", "detail": "d", "value": 1})) > 0);
+}
+
+#[actix_web::test]
+async fn documents_are_served_once_and_then_by_name() {
+    let desk = Desk::new();
+    for (uri, kind) in [("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8")] {
+        let answer = desk.call(TestRequest::get().uri(uri)).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{uri}");
+        assert_eq!(answer.header("cache-control"), Some("no-cache"));
+        let etag = answer.header("etag").unwrap();
+        for (known, status) in [(etag, 304), (&format!("\"x\", W/{etag}"), 304), ("\"x\"", 200)] {
+            let again = desk.call(TestRequest::get().uri(uri).insert_header(("If-None-Match", known))).await;
+            assert_eq!((again.status, again.header("etag")), (status, Some(etag)), "{uri} {known}");
+        }
+        let head = desk.call(TestRequest::get().uri(uri).method(Method::HEAD)).await;
+        assert_eq!((head.status, head.header("etag")), (200, Some(etag)));
+    }
+    assert_eq!(desk.call(TestRequest::get().uri("/openapi.json")).await.body, *DOCUMENT);
+}
+
+#[actix_web::test]
+async fn the_page_names_every_operation_and_loads_nothing() {
+    let answer = Desk::new().call(get("/docs", "patient.1")).await;
+    let page = answer.body.as_str().unwrap();
+    for path in DOCUMENT["paths"].as_object().unwrap().keys() {
+        assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
+    }
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("http://"), "{page}");
+}

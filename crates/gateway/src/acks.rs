@@ -1,0 +1,78 @@
+//! Tells the admins of this node how an emergency is taken, as it happens.
+//!
+//! Each node looks for itself: what was acknowledged on any of them is in the store. It looks only while an admin is here
+//! to be told, and counts only what was acknowledged of late.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_domain::{BroadcastId, Broadcaster, Role, Room, Tally};
+use tokio::time::MissedTickBehavior;
+
+use crate::frames;
+use crate::hub::Hub;
+
+/// How often an admin is told at most.
+const EVERY: Duration = Duration::from_secs(1);
+/// How far back a look goes: an acknowledgement is seen by its commit, which may come a while after its time.
+const WITHIN: Duration = Duration::from_secs(15);
+/// How many emergencies are remembered; there is seldom more than one.
+const MOST: usize = 256;
+
+/// Tells of changes for as long as it is polled.
+pub(crate) async fn run(broadcaster: Broadcaster, hub: Arc<Hub>) {
+    let admins = Room::role(Role::Admin);
+    let mut told = HashMap::new();
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !hub.is_heard(&admins) {
+            // Whoever comes next asks how things stand, and is told what changes.
+            told.clear();
+            continue;
+        }
+        match broadcaster.stirring(WITHIN).await {
+            Ok(tallies) => {
+                for tally in changed(&mut told, tallies) {
+                    hub.post(&admins, &frames::acks(&tally), None);
+                }
+            }
+            // The feed says when the store is away.
+            Err(fault) => tracing::debug!(error = %fault, "acknowledgements could not be counted"),
+        }
+    }
+}
+
+/// Those that are not as they were told last.
+fn changed(told: &mut HashMap<BroadcastId, Tally>, tallies: Vec<Tally>) -> Vec<Tally> {
+    if told.len() > MOST {
+        told.clear();
+    }
+    let is_new = |tally: &Tally| told.insert(tally.broadcast_id, tally.clone()).as_ref() != Some(tally);
+    tallies.into_iter().filter(is_new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use carillon_domain::Share;
+
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_told_again_when_it_changes() {
+        let id = |n: u128| format!("01980000-0000-7000-8000-{n:012}").parse().unwrap();
+        let tally = |n: u128, acked: u64| Tally {
+            broadcast_id: id(n),
+            all: Share { acked, of: 9 },
+            by_role: BTreeMap::new(),
+        };
+        let mut told = HashMap::new();
+        assert_eq!(changed(&mut told, vec![tally(1, 1), tally(2, 1)]).len(), 2);
+        assert_eq!(changed(&mut told, vec![tally(1, 1), tally(2, 2)]), [tally(2, 2)]);
+        assert!(changed(&mut told, vec![tally(1, 1), tally(2, 2)]).is_empty());
+    }
+}
