@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
-    BlockList, Blocked, Entitled, Epoch, Head, KindRules, Memo, MuteList, Muting, Offset, Position, Room,
-    Row, Timestamp, UserId,
+    BlockList, Entitled, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row, Timestamp,
+    UserId,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -19,6 +19,8 @@ use crate::frames;
 use crate::mailbox::{Mailbox, Over, Stage};
 use crate::reached::Reached;
 use crate::recent::Recent;
+
+mod users;
 
 /// The connections of this node, by room.
 pub(crate) struct Hub {
@@ -275,46 +277,6 @@ impl Hub {
         ending
     }
 
-    /// Whether the block list is of this life of the log.
-    pub(crate) fn knows_blocks(&self) -> bool {
-        self.blocks.epoch() == Some(self.offset().epoch)
-    }
-
-    /// What users mute; exact for every row up to the cursor.
-    pub(crate) fn mutes(&self) -> &MuteList {
-        &self.mutes
-    }
-
-    /// Which rows `who` is not given though they are in their rooms: muted, or of a type that is kept no longer.
-    pub(crate) fn passed_over(&self, who: &Entitled, now: Timestamp) -> impl Fn(&Row) -> bool + use<> {
-        let (muting, rules) = (self.mutes.of_user(who), Arc::clone(&self.rules));
-        move |row| {
-            let is_muted = |muting: &Arc<Muting>| muting.covers(row.position, &row.notification);
-            muting.as_ref().is_some_and(is_muted) || rules.is_over(&row.notification, now)
-        }
-    }
-
-    /// A row for a client, encoded.
-    pub(crate) fn encode(&self, epoch: Epoch, row: &Row) -> Frame {
-        frames::notification(epoch, row, &self.rules)
-    }
-
-    /// Whether what users mute is of this life of the log.
-    pub(crate) fn knows_mutes(&self) -> bool {
-        self.mutes.epoch() == Some(self.offset().epoch)
-    }
-
-    /// Takes the block list as the log keeps it, and ends the connections of those who are on it.
-    pub(crate) fn load_blocks(&self, blocked: Blocked) {
-        let state = self.lock();
-        for room in blocked.users.iter().map(Room::user) {
-            for member in state.rooms.get(&room).into_iter().flat_map(HashMap::values) {
-                member.mailbox.end(Over::Blocked);
-            }
-        }
-        self.blocks.load(blocked);
-    }
-
     /// The log was replaced by another: every connection is over. What its user is entitled to, and where it stands,
     /// belongs to the old one; its client comes back and is told to reload.
     pub(crate) fn replaced(&self, epoch: Epoch, cursor: Position) {
@@ -406,14 +368,6 @@ impl State {
                 }
             }
         }
-    }
-
-    /// Ends the connections of the one whose own room this is, and forgets what was said in these.
-    fn erase(&mut self, own: &Room, rooms: &[Room]) {
-        for member in self.rooms.get(own).into_iter().flat_map(HashMap::values) {
-            member.mailbox.end(Over::Erased);
-        }
-        self.recent.erase(rooms);
     }
 
     /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.
