@@ -104,6 +104,11 @@ chaos fault *sizes: test-js
 api-docs:
     cargo run --quiet --package carillon-api --example documents -- docs/api
 
+# Try the API of a real node by its document, with Schemathesis (installs it where it is missing); some minutes
+schemathesis *args:
+    cargo build --package carillon
+    tests/schemathesis/run {{ args }}
+
 # Format the code
 fmt:
     cargo fmt --all

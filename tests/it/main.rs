@@ -6,6 +6,7 @@
 mod arrows;
 mod auth;
 mod blocking;
+mod broadcasts;
 mod browser;
 mod clients;
 mod cluster_presence;

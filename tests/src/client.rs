@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::driver::{Driver, Ears, Event, Life};
-use crate::{PATIENCE, User};
+use crate::{PATIENCE, User, spoken};
 
 /// What one client may hold before its test looks; a test that lets more pile up is wrong.
 const HELD: usize = 100_000;
@@ -146,7 +146,11 @@ impl Client {
             loop {
                 match self.life().await {
                     Life::Upgrade { .. } => {}
-                    Life::ConnectError { message, data, .. } => return (message, data),
+                    Life::ConnectError { message, data, .. } => {
+                        let faults = spoken::refused(&message, &data);
+                        assert!(faults.is_empty(), "{at}: {message} {data} is not as documented: {faults:?}");
+                        return (message, data);
+                    }
                     other => panic!("{at}: expected to be refused, but {other:?}"),
                 }
             }
@@ -243,6 +247,8 @@ impl Client {
             loop {
                 let next = timeout(PATIENCE, self.events.recv()).await;
                 let Ok(Some(event)) = next else { panic!("{at}: {} never heard {names:?}", self.user.id) };
+                let faults = spoken::told(&event.name, &event.args);
+                assert!(faults.is_empty(), "{at}: {event:?} is not as documented: {faults:?}");
                 if names.contains(&event.name.as_str()) {
                     return (event.name, event.args);
                 }
@@ -297,13 +303,16 @@ impl Client {
             self.driver.with_ears(|all| {
                 all.get_mut(&self.number).map(|ears| ears.acks.insert(ack, asked));
             });
-            let args: Vec<Value> = [vec![json!(event)], arguments].concat();
+            let args: Vec<Value> = [&[json!(event)], &arguments[..]].concat();
             self.driver.tell(&json!({"cmd": "emit", "client": self.number, "args": args, "ack": ack})).await;
             let Ok(Ok(args)) = timeout(PATIENCE, answer).await else {
                 panic!("{at}: {event} was not answered")
             };
             assert_eq!(args.len(), 1, "{at}: {event} was answered with {args:?}");
-            args.into_iter().next().unwrap_or_default()
+            let answer = args.into_iter().next().unwrap_or_default();
+            let faults = spoken::answered(&event, &arguments, &answer);
+            assert!(faults.is_empty(), "{at}: {event} was answered {answer}, not as documented: {faults:?}");
+            answer
         }
     }
 

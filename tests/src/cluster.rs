@@ -131,14 +131,22 @@ impl Cluster {
     /// Waits until each node counts so many patients and connections, and nobody else: how long that took.
     ///
     /// # Panics
-    /// When one does not within [`PATIENCE`]: the 25 s that a node may be wrong, and what a busy machine adds.
+    /// See [`Cluster::until_counted`].
     pub async fn until_present(&self, patients: usize, connections: usize) -> Duration {
+        let counts = json!({"admin": 0, "doctor": 0, "patient": patients, "connections": connections});
+        self.until_counted(&counts).await
+    }
+
+    /// Waits until each node answers `GET /api/v1/presence/counts` so: how long that took.
+    ///
+    /// # Panics
+    /// When one does not within [`PATIENCE`]: the 25 s that a node may be wrong, and what a busy machine adds.
+    pub async fn until_counted(&self, expected: &Value) -> Duration {
         let begun = Instant::now();
-        let expected = json!({"admin": 0, "doctor": 0, "patient": patients, "connections": connections});
         for node in &self.nodes {
             let http = Http::new(node.url());
             let mut counts = Value::Null;
-            while counts != expected {
+            while counts != *expected {
                 assert!(begun.elapsed() < PATIENCE, "{} counts {counts}, not {expected}", node.url());
                 sleep(Duration::from_millis(50)).await;
                 counts = http.get("/api/v1/presence/counts").by(&eve()).send().await.expect(200);

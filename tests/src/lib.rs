@@ -38,6 +38,7 @@ pub mod postmaster;
 pub mod producer;
 pub mod raw;
 pub mod redis;
+mod spoken;
 pub mod store;
 pub mod users;
 

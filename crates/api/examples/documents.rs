@@ -5,5 +5,10 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let folder = env::args().nth(1).ok_or_else(|| io::Error::other("say into which folder"))?;
-    fs::write(Path::new(&folder).join("openapi.json"), format!("{:#}\n", carillon_api::openapi()))
+    for (name, document) in
+        [("openapi.json", carillon_api::openapi()), ("asyncapi.json", carillon_api::asyncapi())]
+    {
+        fs::write(Path::new(&folder).join(name), format!("{document:#}\n"))?;
+    }
+    Ok(())
 }

@@ -49,12 +49,14 @@ impl Served {
 }
 
 static OPENAPI: LazyLock<Served> = LazyLock::new(|| Served::new(crate::openapi().to_string()));
+static ASYNCAPI: LazyLock<Served> = LazyLock::new(|| Served::new(crate::asyncapi().to_string()));
 static PAGE: LazyLock<Served> = LazyLock::new(|| Served::new(page::render(&crate::openapi())));
 
 /// These routes in the API's document.
 pub(crate) fn describe(document: &mut Document) {
     for (path, id, summary, media_type) in [
         ("/openapi.json", "getOpenapi", "This document", "application/json"),
+        ("/asyncapi.json", "getAsyncapi", "What is said on sockets, in AsyncAPI 3.0", "application/json"),
         ("/docs", "getDocs", "This document, to be read", "text/html"),
     ] {
         let operation = Operation::new("get", path, id, summary).by(Who::Anyone, "documents");
@@ -70,6 +72,11 @@ pub(crate) fn describe(document: &mut Document) {
 /// `GET /openapi.json`
 pub(crate) async fn openapi(request: HttpRequest) -> HttpResponse {
     OPENAPI.answer(&request, "application/json", &[])
+}
+
+/// `GET /asyncapi.json`
+pub(crate) async fn asyncapi(request: HttpRequest) -> HttpResponse {
+    ASYNCAPI.answer(&request, "application/json", &[])
 }
 
 /// `GET /docs`

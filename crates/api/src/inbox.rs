@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_domain::{Entitled, InboxItem, ListQuery, Mark, NotificationId, Position, ReadError};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::openapi::{Document, Operation, Who, bodies, schemas};
@@ -39,6 +39,11 @@ struct Unread {
     unread: u32,
 }
 
+/// A page without its name, for the answer that has the same fields on a socket.
+pub(crate) fn page_schema(document: &mut Document) -> Value {
+    document.plain::<Page>()
+}
+
 /// These routes in the API's document.
 pub(crate) fn describe(document: &mut Document) {
     let operation =
@@ -47,11 +52,7 @@ pub(crate) fn describe(document: &mut Document) {
     document.add(
         list.query("limit", &bodies::list_limit(), "How many at most")
             .query("before", &bodies::uuid(), "Only those older than this one")
-            .query(
-                "status",
-                &json!({"enum": ["all", "unread", "read"], "default": "all"}),
-                "Only those in this state",
-            )
+            .query("status", &bodies::read_status(), "Only those in this state")
             .gives::<Page>(StatusCode::OK, "A page of it")
             .refuses(&[Code::NotFound]),
     );

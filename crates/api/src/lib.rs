@@ -17,11 +17,12 @@
 //! | `GET /api/v1/stream` | `stream` |
 //! | `GET /api/v1/presence/doctors`, `/counts`, `/users`, `GET /api/v1/connections` | `presence` |
 //! | `GET /healthz`, `/readyz` | `health` |
-//! | `GET /openapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) |
+//! | `GET /openapi.json`, `/asyncapi.json`, `/docs` | `documents`, from what each module says of its routes (`openapi`) and `asyncapi` |
 //!
 //! Where GET is answered, HEAD is too. Any other method is a 405 with `Allow`, any other path under `/api` a
 //! 404.
 
+mod asyncapi;
 mod audit;
 mod body;
 mod broadcasts;
@@ -54,6 +55,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, 
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
 use carillon_domain::{Admission, Broadcaster, Eraser, Preferences, Publisher, Reader, Reception};
 
+pub use asyncapi::asyncapi;
 pub use caller::PublishKeys;
 pub use openapi::openapi;
 pub use stream::OpenStream;
@@ -189,6 +191,10 @@ impl Api {
                 .service(resource("/readyz", "GET, HEAD", [get(health::ready)]).wrap(from_fn(envelope)))
                 .service(
                     resource("/openapi.json", "GET, HEAD", [get(documents::openapi)]).wrap(from_fn(envelope)),
+                )
+                .service(
+                    resource("/asyncapi.json", "GET, HEAD", [get(documents::asyncapi)])
+                        .wrap(from_fn(envelope)),
                 )
                 .service(resource("/docs", "GET, HEAD", [get(documents::page)]).wrap(from_fn(envelope)))
                 .service(api());

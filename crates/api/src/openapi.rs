@@ -36,6 +36,7 @@ pub fn openapi() -> Value {
     crate::stream::describe(&mut document);
     crate::preferences::describe(&mut document);
     crate::presence::describe(&mut document);
+    crate::broadcasts::describe(&mut document);
     crate::users::describe(&mut document);
     crate::explain::describe(&mut document);
     crate::audit::describe(&mut document);
@@ -61,15 +62,24 @@ impl Document {
 
     /// The name of a type's schema, which is kept with all that it mentions.
     pub(crate) fn schema<T: ToSchema>(&mut self) -> Value {
-        let mut schemas = vec![(T::name().into_owned(), T::schema())];
+        let schema = self.plain::<T>();
+        self.keep(&T::name(), schema)
+    }
+
+    /// A type's schema, without a name; all that it mentions is kept.
+    pub(crate) fn plain<T: ToSchema>(&mut self) -> Value {
+        let mut schemas = Vec::new();
         T::schemas(&mut schemas);
+        // A schema of ours always serialises; were it not, a test would miss it.
+        let value = |schema| serde_json::to_value(schema).unwrap_or_default();
         for (name, schema) in schemas {
-            // A schema of ours always serialises; were it not, its name would be unknown to the test of all references.
-            if let Ok(schema) = serde_json::to_value(schema) {
-                self.keep(&name, schema);
-            }
+            self.keep(&name, value(schema));
         }
-        reference("schemas", &T::name())
+        value(T::schema())
+    }
+
+    pub(crate) fn into_schemas(self) -> BTreeMap<String, Value> {
+        self.schemas
     }
 
     /// The name of a schema written by hand.

@@ -155,7 +155,7 @@ pub(crate) async fn connections(
     Ok(HttpResponse::Ok().json(Sockets { connections, page: Next { next } }))
 }
 
-/// A query string whose names are known, each given once at most. What is empty is not given.
+/// A query string whose names are known, each given once at most.
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -176,7 +176,7 @@ impl Query {
 
     fn text(&self, name: &str) -> Option<&str> {
         let pair = self.0.iter().find(|(known, _)| known == name);
-        pair.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+        pair.map(|(_, text)| text.as_str())
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &str, what: &'static str) -> Result<Option<T>, Faults> {

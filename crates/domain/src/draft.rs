@@ -24,6 +24,9 @@ pub const MAX_MESSAGE: usize = 2_000;
 /// The most bytes of an [`ActionUrl`].
 pub const MAX_URL: usize = 2_048;
 
+/// Whole numbers up to here may be ids, as far as they are written as fractions: 2⁶⁴.
+const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
+
 /// A checked publish: one content for 1 to [`MAX_ROOMS`] distinct rooms.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
@@ -228,15 +231,18 @@ fn route(fields: &mut Fields, route: &Route, data: &Map<String, Value>) -> Vec<R
     rooms
 }
 
-/// An id as services write them: a text, or a whole number.
+/// An id as services write them: a text, or a whole number. `7.0` is one too (JSON Schema, draft 2020-12, §6.1.1).
 fn parse_id(value: &Value) -> Result<UserId, String> {
-    match value {
-        Value::String(id) => id.parse().map_err(|fault: crate::BadId| fault.to_string()),
-        Value::Number(id) if id.is_i64() || id.is_u64() => {
-            id.to_string().parse().map_err(|fault: crate::BadId| fault.to_string())
-        }
-        _ => Err("must be a string or an integer".into()),
-    }
+    let text = match value {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => match id.as_f64() {
+            _ if id.is_i64() || id.is_u64() => id.to_string(),
+            Some(id) if id.fract() == 0.0 && id.abs() < MAX_WHOLE => format!("{id:.0}"),
+            _ => return Err("must be a string or an integer".into()),
+        },
+        _ => return Err("must be a string or an integer".into()),
+    };
+    text.parse().map_err(|fault: crate::BadId| fault.to_string())
 }
 
 fn check_status(route: &Route, value: &Value) -> Result<(), String> {

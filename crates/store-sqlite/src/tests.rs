@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carillon_domain::ports::{Audit, Explain, Inbox, LastSeen, Log, PortError, Trim};
+use carillon_domain::ports::{Audit, Explain, Firing, Inbox, LastSeen, Log, PortError, Trim};
 use carillon_domain::testing::contract::broadcasts::Stage;
 use carillon_domain::testing::contract::{Opened, Stores};
 use carillon_domain::testing::{Drafts, instant, principal};
-use carillon_domain::{Entitled, ListQuery, Mark, Position, ReadStatus, Readers, Role, UNREAD_BOUND};
+use carillon_domain::{
+    BroadcastId, Entitled, ListQuery, Mark, Position, ReadStatus, Readers, Role, UNREAD_BOUND,
+};
 use diesel::connection::{InstrumentationEvent, SimpleConnection as _};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -378,6 +380,36 @@ mod bounds {
             store.mark(&who, &Mark::ReadAll, instant(3)).await.unwrap();
             assert_eq!(store.unread(&who, Position::END, instant(4)).await.unwrap(), 0);
         });
+    }
+
+    /// A broadcast to everyone costs the same however many there are: nothing is written for any of them.
+    #[test]
+    fn a_broadcast_costs_the_same_for_one_user_and_for_many() {
+        let cost = |users: u32| {
+            let (_directory, path) = place();
+            let mut publish = Drafts::new().publish(&["all"]);
+            let id = BroadcastId::from(publish.event_id);
+            publish.event_id = id.event_id();
+            drop(block_on(open(&path)));
+            let some = format!(
+                "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < {users}) \
+                 INSERT INTO inbox SELECT 'u' || n, 'all', 0, 0 FROM k; \
+                 INSERT INTO broadcasts (id, status, version, kind, content, publish_at, created_by, created_at, updated_at) \
+                 VALUES (x'{}', 'scheduled', 1, 'announcement', '', unixepoch() * 1000 - 1000, 'user:ada', 0, 0)",
+                id.as_uuid().simple()
+            );
+            raw(&path).batch_execute(&some).unwrap();
+            let firing = Firing { id, version: 1, late: false, publish };
+            let statements = plans(&path, |connection| {
+                assert_eq!(crate::fire::fire(connection, vec![firing]).unwrap().ids, [id]);
+            });
+            let writes =
+                |(sql, _): &&(String, Vec<String>)| sql.starts_with("INSERT") || sql.starts_with("UPDATE");
+            (statements.len(), statements.iter().filter(writes).count())
+        };
+        // The row, the head and the broadcast's mark.
+        assert_eq!(cost(1).1, 3);
+        assert_eq!(cost(1), cost(20_000));
     }
 
     /// Readers are found by index, whoever else has entered the room.

@@ -8,7 +8,7 @@ use super::{Scale, Setup, Stage};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "larger than a test run: `just chaos f16`"]
 async fn f16() {
-    let scale = Scale::usually(0, 2_000, 60, 2);
+    let scale = Scale::usually(0, 500, 20, 2);
     let mut setup = Setup::cluster(Meeting::Server, scale).await;
     setup.crowded = true;
     let mut stage = Stage::open(setup).await;

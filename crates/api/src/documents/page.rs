@@ -31,7 +31,8 @@ pub(super) fn render(document: &Value) -> String {
     for paragraph in info["description"].as_str().unwrap_or_default().split("\n\n") {
         push(&mut html, format_args!("<p>{}</p>", escape(paragraph)));
     }
-    html.push_str("<p>For programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1).</p>");
+    html.push_str("<p>For programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1), <a href=\"/asyncapi.json\">/asyncapi.json</a> \
+         (AsyncAPI 3.0).</p>");
     for tag in items(&document["tags"]) {
         push(&mut html, format_args!("<h2>{}</h2><p>{}</p>", text(&tag["name"]), text(&tag["description"])));
         for (path, methods) in members(&document["paths"]) {

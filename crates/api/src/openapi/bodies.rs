@@ -1,8 +1,8 @@
 //! What is sent to us, by the limits of the domain's parsers that read it.
 
 use carillon_domain::{
-    Data, Draft, Kind, ListQuery, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL, Mark, Priority, ROUTES, Role,
-    Route, UserId,
+    BroadcastKind, BroadcastStatus, Data, Draft, Kind, ListQuery, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL,
+    Mark, Priority, ROUTES, Role, RoleName, Room, Route, UserId,
 };
 use serde_json::{Map, Value, json};
 
@@ -71,11 +71,29 @@ pub(crate) fn patch() -> Value {
     object(&[("isRead", json!({"type": "boolean"}))], &[])
 }
 
+/// The argument of `notification:list`.
+pub(crate) fn list() -> Value {
+    object(&[], &[("limit", list_limit()), ("before", uuid()), ("status", read_status())])
+}
+
+/// The argument of `notification:unread`.
+pub(crate) fn unread() -> Value {
+    object(&[("ids", ids())], &[])
+}
+
+fn ids() -> Value {
+    json!({"type": "array", "minItems": 1, "maxItems": Mark::MAX_IDS, "items": uuid()})
+}
+
+/// Which notifications a listing takes.
+pub(crate) fn read_status() -> Value {
+    json!({"enum": ["all", "unread", "read"], "default": "all"})
+}
+
 /// `POST /api/v1/notifications/read`: exactly one of three.
 pub(crate) fn read() -> Value {
-    let ids = json!({"type": "array", "minItems": 1, "maxItems": Mark::MAX_IDS, "items": uuid()});
     let all = json!({"const": true});
-    let ways = [("ids", ids), ("upTo", uuid()), ("all", all)];
+    let ways = [("ids", ids()), ("upTo", uuid()), ("all", all)];
     let one = |(name, schema): &(&str, Value)| {
         let mut way = object(&[(name, schema.clone())], &[]);
         for (other, _) in ways.iter().filter(|(other, _)| other != name) {
@@ -89,6 +107,76 @@ pub(crate) fn read() -> Value {
 /// `PUT /api/v1/preferences`
 pub(crate) fn preferences() -> Value {
     object(&[("muted", json!({"type": "array", "items": kind()}))], &[])
+}
+
+/// `POST /api/v1/broadcasts`: maintenance alone has a span.
+pub(crate) fn broadcast() -> Value {
+    let (maintenance, others): (Vec<_>, Vec<_>) =
+        BroadcastKind::ALL.into_iter().partition(|kind| *kind == BroadcastKind::Maintenance);
+    let way = |kinds: Vec<BroadcastKind>, span: &[(&str, Value)]| {
+        let words: Vec<_> = kinds.into_iter().map(BroadcastKind::as_str).collect();
+        let required = [
+            ("kind", json!({"enum": words})),
+            ("title", text(1, MAX_TITLE)),
+            ("message", text(0, MAX_MESSAGE)),
+        ];
+        object(&[&required, span].concat(), &broadcast_options())
+    };
+    let mut plain = way(others, &[]);
+    for name in ["startsAt", "endsAt"] {
+        plain["properties"][name] = json!({"type": "null"});
+    }
+    let span = [("startsAt", instant("When maintenance begins.")), ("endsAt", instant("After it begins."))];
+    json!({"oneOf": [plain, way(maintenance, &span)]})
+}
+
+/// `PATCH /api/v1/broadcasts/{id}`
+pub(crate) fn broadcast_patch() -> Value {
+    let version = json!({"type": "integer", "minimum": 0, "maximum": u32::MAX});
+    let span =
+        [("startsAt", instant("For maintenance alone.")), ("endsAt", instant("For maintenance alone."))];
+    let mut patch = object(&[("version", version)], &[broadcast_options(), span.to_vec()].concat());
+    patch["properties"]["title"] = text(1, MAX_TITLE);
+    patch["properties"]["message"] = text(0, MAX_MESSAGE);
+    patch
+}
+
+/// What any broadcast may do without.
+fn broadcast_options() -> Vec<(&'static str, Value)> {
+    let roles = RoleName::ALL.into_iter().map(RoleName::room);
+    let rooms: Vec<_> = [Room::all()].into_iter().chain(roles).collect();
+    let rooms = json!({"type": "string", "enum": rooms});
+    let audience = json!({"type": "array", "minItems": 1, "maxItems": 4, "items": rooms,
+        "description": "Everyone unless said otherwise; `all` includes every role."});
+    vec![
+        ("audience", audience),
+        ("actionUrl", action_url()),
+        ("publishAt", instant("When to send it; without it at once.")),
+        ("expiresAt", instant("From when on it is not shown any more.")),
+    ]
+}
+
+fn instant(description: &str) -> Value {
+    json!({"type": "string", "format": "date-time", "description": description})
+}
+
+pub(crate) fn broadcast_kind() -> Value {
+    json!({"type": "string", "enum": BroadcastKind::ALL.map(BroadcastKind::as_str)})
+}
+
+pub(crate) fn broadcast_status() -> Value {
+    json!({"type": "string", "enum": BroadcastStatus::ALL.map(BroadcastStatus::as_str)})
+}
+
+/// A role as rooms know it.
+pub(crate) fn role_name() -> Value {
+    json!({"type": "string", "enum": RoleName::ALL.map(RoleName::as_str)})
+}
+
+/// Where a page of recipients ends.
+pub(crate) fn recipient() -> Value {
+    let (roles, most) = (RoleName::ALL.map(RoleName::as_str).join("|"), UserId::MAX_BYTES);
+    json!({"type": "string", "pattern": format!("^(?:{roles}):[{PRINTABLE}]{{1,{most}}}$")})
 }
 
 /// The parameter of `GET /api/v1/presence/doctors`.

@@ -11,11 +11,12 @@ use super::Document;
 use crate::problem::{Code, ProblemBody};
 
 /// What the operations are sorted by.
-pub(super) const TAGS: [(&str, &str); 6] = [
+pub(super) const TAGS: [(&str, &str); 7] = [
     ("publish", "For services with a publish key, and for admins"),
     ("inbox", "For users: their own notifications"),
     ("presence", "Who is here"),
-    ("admin", "For admins"),
+    ("broadcasts", "For admins: what is said to everyone"),
+    ("admin", "For admins: what was done, and what became of it"),
     ("health", "For whoever starts, stops and balances nodes"),
     ("documents", "What this is"),
 ];

@@ -43,11 +43,14 @@ built! {
     EventName = bodies::event_name();
     Data = bodies::data();
     Role = json!({"type": "string", "enum": carillon_domain::Role::ALL.map(carillon_domain::Role::as_str)});
+    BroadcastKind = bodies::broadcast_kind();
+    BroadcastStatus = bodies::broadcast_status();
+    RoleName = bodies::role_name();
     Action = json!({"type": "string", "enum": AuditAction::ALL.map(AuditAction::as_str)});
 }
 
 /// Our own words are plain objects. What one would lose on the way, the test that compares it with its source would find.
-fn object(schema: Value) -> RefOr<Schema> {
+pub(crate) fn object(schema: Value) -> RefOr<Schema> {
     serde_json::from_value::<Object>(schema).unwrap_or_default().into()
 }
 
@@ -80,6 +83,21 @@ pub(crate) struct Notification {
     expires_at: Option<Instant>,
     /// The same as `createdAt`.
     timestamp: Instant,
+}
+
+/// What is pushed of a notification whose type the operator calls sensitive; the rest is fetched by its id.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SealedNotification {
+    id: Id,
+    #[schema(required)]
+    event: Option<EventName>,
+    r#type: Kind,
+    priority: Priority,
+    is_read: bool,
+    /// Always true.
+    sensitive: bool,
+    created_at: Instant,
 }
 
 /// What became of one publish.
@@ -135,6 +153,97 @@ pub(crate) struct AuditEntry {
     /// What is to be known besides; never a title or a message.
     #[schema(value_type = Object)]
     detail: Data,
+}
+
+/// What admins say to everyone or to roles.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Broadcast {
+    /// Also the event id of its publish.
+    id: Id,
+    status: BroadcastStatus,
+    /// One more with each change; 1 at first.
+    version: u32,
+    kind: BroadcastKind,
+    title: String,
+    message: String,
+    audience: Vec<Room>,
+    #[schema(required)]
+    action_url: Option<String>,
+    publish_at: Instant,
+    /// For maintenance.
+    #[schema(required)]
+    starts_at: Option<Instant>,
+    /// For maintenance.
+    #[schema(required)]
+    ends_at: Option<Instant>,
+    #[schema(required)]
+    expires_at: Option<Instant>,
+    /// Whether it was sent more than a minute after its time.
+    late: bool,
+    #[schema(required)]
+    sent_at: Option<Instant>,
+    /// `user:ID`
+    created_by: String,
+    created_at: Instant,
+    /// When it was last changed, sent, called off or missed.
+    updated_at: Instant,
+}
+
+/// A page of broadcasts.
+#[derive(ToSchema)]
+pub(crate) struct BroadcastPage {
+    /// Newest first.
+    items: Vec<Broadcast>,
+    /// The `before` that continues; null at the end.
+    page: Next,
+}
+
+/// How many have acknowledged, of how many.
+#[derive(ToSchema)]
+pub(crate) struct Share {
+    acked: u64,
+    /// Users of the room who had been here before it was sent.
+    of: u64,
+}
+
+/// How an emergency is taken.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tally {
+    broadcast_id: Id,
+    /// Of its whole audience.
+    acked: u64,
+    of: u64,
+    /// Of each role in its audience. A user who has changed roles may be in two of them.
+    by_role: BTreeMap<RoleName, Share>,
+}
+
+/// How an emergency is taken, and a page of those whom it is for.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Acks {
+    broadcast_id: Id,
+    /// Of its whole audience.
+    acked: u64,
+    of: u64,
+    /// Of each role in its audience.
+    by_role: BTreeMap<RoleName, Share>,
+    /// By role, and in each by id.
+    items: Vec<Recipient>,
+    /// The `after` that continues; null at the end.
+    page: Next,
+}
+
+/// One of those whom an emergency is for.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Recipient {
+    user_id: UserId,
+    role: RoleName,
+    /// When they acknowledged it, if they have.
+    #[schema(required)]
+    acked_at: Option<Instant>,
 }
 
 /// How many are here. Users count once, whatever they have open; SUPER_ADMIN counts as admin.

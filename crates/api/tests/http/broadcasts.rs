@@ -110,6 +110,7 @@ async fn a_scheduled_one_is_changed_and_called_off_by_version() {
     let sent = create(&desk, json!({})).await;
     assert_eq!(call(&desk, "DELETE", &sent, "", None).await.status, 409);
     assert_eq!(call(&desk, "DELETE", &sent, "?version=one", None).await.pointers(), ["/version"]);
+    assert_eq!(call(&desk, "DELETE", &sent, "?versoin=1", None).await.pointers(), ["/versoin"]);
     let audit = desk.call(get("/api/v1/audit", ADMIN)).await.body.to_string();
     for word in ["broadcast.created", "broadcast.changed", "broadcast.canceled", made["id"].as_str().unwrap()]
     {

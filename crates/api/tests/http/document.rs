@@ -33,7 +33,8 @@ const OURS: [&str; 9] = [
 
 /// What no schema can say: that an instant lies ahead, how large and how deep an object is, which types a node knows and how many.
 fn is_beyond_schemas(pointer: &str) -> bool {
-    ["/expiresAt", "/data", "/muted"].contains(&pointer) || pointer.starts_with("/muted/")
+    ["/publishAt", "/endsAt", "/expiresAt", "/data", "/muted"].contains(&pointer)
+        || pointer.starts_with("/muted/")
 }
 
 /// A request as it was sent.

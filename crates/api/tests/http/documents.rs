@@ -2,15 +2,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use jsonschema::Draft;
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, get};
 use crate::document::{DOCUMENT, objections};
 
 #[test]
-fn the_committed_document_is_current() {
-    let committed = include_str!("../../../../docs/api/openapi.json");
-    assert!(committed == format!("{:#}\n", *DOCUMENT), "write it anew: just api-docs");
+fn the_committed_documents_are_current() {
+    for (committed, document) in [
+        (include_str!("../../../../docs/api/openapi.json"), carillon_api::openapi()),
+        (include_str!("../../../../docs/api/asyncapi.json"), carillon_api::asyncapi()),
+    ] {
+        assert!(committed == format!("{document:#}\n"), "write them anew: just api-docs");
+    }
 }
 
 /// The routes as lib.rs mounts them: each `resource(path, methods, …)`.
@@ -48,28 +53,48 @@ fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 }
 
 #[test]
-fn references_lead_somewhere_and_operations_have_names_of_their_own() {
-    let mut found = BTreeSet::new();
-    references(&DOCUMENT, &mut found);
-    for reference in &found {
-        assert!(DOCUMENT.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
-    }
-    for kind in ["schemas", "responses"] {
-        for name in DOCUMENT["components"][kind].as_object().unwrap().keys() {
-            assert!(found.contains(format!("#/components/{kind}/{name}").as_str()), "{name} is not used");
+fn references_lead_somewhere_and_what_has_a_name_is_used() {
+    for (document, kinds) in [
+        (carillon_api::openapi(), ["schemas", "responses"]),
+        (carillon_api::asyncapi(), ["schemas", "messages"]),
+    ] {
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        for reference in &found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+        for kind in kinds {
+            for (name, described) in document["components"][kind].as_object().unwrap() {
+                assert!(found.contains(format!("#/components/{kind}/{name}").as_str()), "{name} is not used");
+                assert!(
+                    described.as_object().is_some_and(|described| !described.is_empty()),
+                    "{name} says nothing"
+                );
+            }
         }
     }
-    let operations = DOCUMENT["paths"]
-        .as_object()
-        .unwrap()
-        .values()
-        .flat_map(|methods| methods.as_object().unwrap().values());
+}
+
+#[test]
+fn operations_have_names_of_their_own() {
+    let paths = DOCUMENT["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|methods| methods.as_object().unwrap().values());
     let names: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
-    assert!(
-        schemas.iter().all(|(_, schema)| schema["type"] != Value::Null || schema["oneOf"] != Value::Null)
-    );
+}
+
+#[test]
+fn each_message_has_an_example_that_is_one() {
+    let document = carillon_api::asyncapi();
+    for (name, message) in document["components"]["messages"].as_object().unwrap() {
+        let mut root = message["payload"].clone();
+        root["components"] = json!({"schemas": document["components"]["schemas"]});
+        let options = jsonschema::options().with_draft(Draft::Draft7).should_validate_formats(true);
+        let validator = options.build(&root).unwrap();
+        let example = &message["examples"][0]["payload"];
+        assert_eq!(validator.validate(example).map_err(|fault| fault.to_string()), Ok(()), "{name}");
+        assert!(!validator.is_valid(&json!([{"ok": "perhaps"}])), "{name} allows anything");
+    }
 }
 
 #[test]
@@ -90,7 +115,11 @@ fn the_check_minds_what_is_missing_and_what_is_not_described() {
 #[actix_web::test]
 async fn documents_are_served_once_and_then_by_name() {
     let desk = Desk::new();
-    for (uri, kind) in [("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8")] {
+    for (uri, kind) in [
+        ("/openapi.json", "application/json"),
+        ("/asyncapi.json", "application/json"),
+        ("/docs", "text/html; charset=utf-8"),
+    ] {
         let answer = desk.call(TestRequest::get().uri(uri)).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{uri}");
         assert_eq!(answer.header("cache-control"), Some("no-cache"));

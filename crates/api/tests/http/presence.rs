@@ -99,6 +99,7 @@ async fn a_question_that_cannot_be_understood_is_named() {
         (many.as_str(), "/ids"),
         ("presence/users?online=perhaps", "/online"),
         ("presence/users?role=nurse", "/role"),
+        ("presence/users?role=", "/role"),
         ("presence/users?limit=0", "/limit"),
         ("presence/users?limit=1001", "/limit"),
         ("presence/users?before=1", "/before"),
