@@ -115,6 +115,7 @@ async fn what_the_store_keeps_back_is_counted() {
     operator.batch_execute("ALTER TABLE carillon.gone RENAME TO log_head").await.unwrap();
 }
 
+// A4
 #[tokio::test]
 async fn on_a_port_of_their_own_they_are_not_on_the_public_one() {
     let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -47,7 +47,7 @@ pub(crate) fn describe(document: &mut Document) {
 
 /// `GET /api/v1/audit?since=&limit=100`: oldest first.
 pub(crate) async fn list(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let query = AuditQuery::parse(query(&request)?)?;
     let items = api.within(api.parts.audit.entries(query)).await?;
     let next = items.last().filter(|_| items.len() == query.limit as usize).map(|entry| entry.id);

@@ -106,14 +106,13 @@ pub(crate) async fn create(
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let by = actor(&api, &request)?;
-    let allowance = api.limits.enter(&by)?;
+    api.limits.enter(&request, &by)?;
     let key = idempotency::key(request.headers())?;
     let bytes = body::read(&request, payload, body::ONE_PUBLISH).await?;
     let json = body::json(&bytes)?;
     let key = key.map(|key| idempotency::bind(key, by.clone(), ROUTE, &bytes));
     let (made, replayed) = api.within(api.parts.broadcaster.create(json, &by, key)).await?;
     let mut answer = HttpResponse::Created();
-    allowance.write(&mut answer);
     if replayed {
         answer.insert_header((idempotency::REPLAYED, "true"));
     }
@@ -133,7 +132,7 @@ struct Next<N> {
 
 /// `GET /api/v1/broadcasts?kind=&status=&limit=20&before=ID`: newest first.
 pub(crate) async fn list(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let query = BroadcastQuery::parse(query(&request)?)?;
     let (items, next) = api.within(api.parts.broadcaster.list(query)).await?;
     Ok(HttpResponse::Ok().json(Page { items, page: Next { next } }))
@@ -141,7 +140,7 @@ pub(crate) async fn list(request: HttpRequest, api: web::Data<State>) -> Result<
 
 /// `GET /api/v1/broadcasts/{id}`
 pub(crate) async fn show(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let id = id(&request)?;
     Ok(HttpResponse::Ok().json(api.within(api.parts.broadcaster.get(id)).await?))
 }
@@ -176,7 +175,7 @@ struct Acks {
 
 /// `GET /api/v1/broadcasts/{id}/acks?role=&acked=&limit=100&after=`
 pub(crate) async fn acks(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let id = id(&request)?;
     let query = RecipientQuery::parse(query(&request)?)?;
     let broadcaster = &api.parts.broadcaster;
@@ -200,7 +199,7 @@ pub(crate) async fn acknowledge(
     request: HttpRequest,
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let id = inbox::id(&request)?;
     let step = async {
         let who = api.parts.reader.enter(&user).await?;
@@ -216,7 +215,7 @@ pub(crate) async fn acknowledge(
 
 /// The admin who asks, as the audit table names them.
 fn actor(api: &State, request: &HttpRequest) -> Result<String, Problem> {
-    Ok(format!("user:{}", api.admin(request.headers())?.user_id()))
+    Ok(format!("user:{}", api.admin(request)?.user_id()))
 }
 
 /// The id in the path. What is no id is no broadcast.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use carillon_domain::{Principal, Refusal, bearer};
 use sha2::{Digest as _, Sha256};
@@ -67,14 +68,16 @@ impl State {
         }
     }
 
-    /// Which user asks.
-    pub(crate) fn user(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
-        self.admit(credential(headers)?)
+    /// Which user asks, and may now.
+    pub(crate) fn user(&self, request: &HttpRequest) -> Result<Principal, Problem> {
+        let user = self.admit(credential(request.headers())?)?;
+        self.user_limits.enter(request, &user.user_id().to_string())?;
+        Ok(user)
     }
 
-    /// Which admin asks.
-    pub(crate) fn admin(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
-        let user = self.user(headers)?;
+    /// Which admin asks, and may now.
+    pub(crate) fn admin(&self, request: &HttpRequest) -> Result<Principal, Problem> {
+        let user = self.user(request)?;
         if user.is_admin() {
             Ok(user)
         } else {

@@ -1,5 +1,5 @@
-//! What every answer has in common, whatever its handler did: a request id, headers, problems as JSON, one
-//! log line, its place in the figures.
+//! What every answer has in common, whatever its handler did: a request id, headers, what its caller has left, problems as
+//! JSON, one log line, its place in the figures.
 
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use actix_web::{Error, HttpMessage as _};
 use metrics::{counter, histogram};
 use uuid::Uuid;
 
+use crate::limits::Allowance;
 use crate::problem::{Code, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,7 +54,11 @@ pub(crate) async fn envelope(
         answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     count(&answer, began);
+    let allowance = answer.request().extensions().get::<Allowance>().copied();
     let headers = answer.headers_mut();
+    if let Some(allowance) = allowance {
+        allowance.write(headers);
+    }
     headers.insert(REQUEST_ID, id.0);
     // Inboxes are private and change; a proxy that kept one would show it to the next user.
     if !headers.contains_key(header::CACHE_CONTROL) {

@@ -78,7 +78,7 @@ pub(crate) fn describe(document: &mut Document) {
 
 /// `GET /api/v1/notifications?limit=20&before=ID&status=all|unread|read`
 pub(crate) async fn list(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let query = ListQuery::parse(query(&request)?)?;
     let reader = &api.parts.reader;
     let step = async { reader.list(&reader.enter(&user).await?, query).await };
@@ -89,7 +89,7 @@ pub(crate) async fn list(request: HttpRequest, api: web::Data<State>) -> Result<
 
 /// `GET /api/v1/notifications/unread-count`
 pub(crate) async fn unread(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let reader = &api.parts.reader;
     let step = async { reader.unread(&reader.enter(&user).await?, Position::END).await };
     Ok(HttpResponse::Ok().json(Unread { unread: api.within(step).await? }))
@@ -97,7 +97,7 @@ pub(crate) async fn unread(request: HttpRequest, api: web::Data<State>) -> Resul
 
 /// `GET /api/v1/notifications/{id}`
 pub(crate) async fn show(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let id = id(&request)?;
     let reader = &api.parts.reader;
     let step = async { reader.get(&reader.enter(&user).await?, id).await };
@@ -110,7 +110,7 @@ pub(crate) async fn change(
     payload: web::Payload,
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let id = id(&request)?;
     let bytes = body::read(&request, payload, body::SMALL).await?;
     let mark = Mark::parse_patch(id, body::json(&bytes)?)?;
@@ -129,7 +129,7 @@ pub(crate) async fn read(
     payload: web::Payload,
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let bytes = body::read(&request, payload, body::SMALL).await?;
     let mark = Mark::parse_read(body::json(&bytes)?)?;
     let reader = &api.parts.reader;

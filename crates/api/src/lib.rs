@@ -10,6 +10,7 @@
 //! | `POST /api/v1/events`, `/api/v1/notifications`, `/api/v1/notifications/batch` | `publish` |
 //! | `GET /api/v1/notifications`, `/unread-count`, `/{id}`, `PATCH /{id}`, `POST /read` | `inbox` |
 //! | `GET`, `PUT /api/v1/preferences` | `preferences` |
+//! | `DELETE /api/v1/users/{userId}/data` | `users` |
 //! | `GET /api/v1/events/{eventId}` | `explain` |
 //! | `/api/v1/broadcasts`, `/{id}`, `GET /{id}/acks`, `POST /api/v1/notifications/{id}/ack` | `broadcasts` |
 //! | `GET /api/v1/audit` | `audit` |
@@ -40,6 +41,7 @@ mod problem;
 mod publish;
 mod query;
 mod stream;
+mod users;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -51,7 +53,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 use carillon_domain::ports::{Audit, Clock, Connections, Explain, Fanout, Log};
-use carillon_domain::{Admission, Broadcaster, Preferences, Publisher, Reader, Reception};
+use carillon_domain::{Admission, Broadcaster, Eraser, Preferences, Publisher, Reader, Reception};
 
 pub use asyncapi::asyncapi;
 pub use caller::PublishKeys;
@@ -71,19 +73,25 @@ pub struct ApiSettings {
     pub publish_rate: NonZeroU32,
     /// How many of them may come at once (`PUBLISH_BURST`).
     pub publish_burst: NonZeroU32,
+    /// Other requests a second for each user (`USER_RATE`).
+    pub user_rate: NonZeroU32,
+    /// How many of them may come at once (`USER_BURST`).
+    pub user_burst: NonZeroU32,
     /// The longest wait for the store before the answer is 503. Every publish must be answered within 5 s, so
     /// it stays below that.
     pub answer_within: Duration,
 }
 
 impl Default for ApiSettings {
-    /// No keys, 2,000 publishes a second in bursts of 4,000, answers within 4 s.
+    /// No keys, 2,000 publishes a second in bursts of 4,000, 100 other requests in bursts of 400, answers within 4 s.
     fn default() -> Self {
         let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             publish_keys: PublishKeys::default(),
             publish_rate: number(2_000),
             publish_burst: number(4_000),
+            user_rate: number(100),
+            user_burst: number(400),
             answer_within: Duration::from_secs(4),
         }
     }
@@ -95,6 +103,8 @@ pub struct ApiParts {
     pub publisher: Arc<Publisher>,
     /// Lists, counts and marks.
     pub reader: Reader,
+    /// Erases what the log holds of a user.
+    pub eraser: Eraser,
     /// Knows what users want to hear of.
     pub preferences: Preferences,
     /// Knows whom a token speaks for.
@@ -130,6 +140,7 @@ pub struct Api {
 pub(crate) struct State {
     keys: PublishKeys,
     limits: Limits,
+    user_limits: Limits,
     answer_within: Duration,
     parts: ApiParts,
 }
@@ -165,8 +176,9 @@ impl Api {
     #[must_use]
     pub fn new(settings: ApiSettings, parts: ApiParts) -> Self {
         let limits = Limits::new(settings.publish_rate, settings.publish_burst);
+        let user_limits = Limits::new(settings.user_rate, settings.user_burst);
         let ApiSettings { publish_keys: keys, answer_within, .. } = settings;
-        Self { state: Arc::new(State { keys, limits, answer_within, parts }) }
+        Self { state: Arc::new(State { keys, limits, user_limits, answer_within, parts }) }
     }
 
     /// Mounts every route at its absolute path. It answers for all of `/api`: whatever else serves a path
@@ -208,6 +220,7 @@ fn api() -> impl HttpServiceFactory {
             "GET, HEAD, PATCH",
             [get(inbox::show), web::patch().to(inbox::change)],
         ))
+        .service(resource("/v1/users/{userId}/data", "DELETE", [web::delete().to(users::erase)]))
         .service(resource("/v1/presence/doctors", "GET, HEAD", [get(presence::doctors)]))
         .service(resource("/v1/presence/counts", "GET, HEAD", [get(presence::counts)]))
         .service(resource("/v1/presence/users", "GET, HEAD", [get(presence::users)]))

@@ -1,11 +1,11 @@
-//! How often one caller may publish: GCRA (a leaky bucket), on this node alone, whatever the network does.
+//! How often one caller may publish, and one user ask: GCRA (a leaky bucket), on this node alone, whatever the network does.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use actix_web::HttpResponseBuilder;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::{HttpMessage as _, HttpRequest};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -23,7 +23,7 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// between two sweeps there are no more entries than keys and admins.
 const SWEEP_EVERY: u32 = 1_024;
 
-/// The publish limits of all callers.
+/// One limit, for each of all callers.
 pub(crate) struct Limits<C: Clock = DefaultClock> {
     limiter: RateLimiter<String, DashMapStateStore<String>, C, StateInformationMiddleware>,
     clock: C,
@@ -46,9 +46,12 @@ impl Allowance {
         [(LIMIT, self.limit.into()), (REMAINING, self.remaining.into()), (RESET, self.reset)]
     }
 
-    pub(crate) fn write(self, answer: &mut HttpResponseBuilder) {
-        for header in self.headers() {
-            answer.insert_header(header);
+    /// Writes it into an answer, whatever that is; a refusal has its own.
+    pub(crate) fn write(self, answer: &mut HeaderMap) {
+        if !answer.contains_key(LIMIT) {
+            for (name, value) in self.headers() {
+                answer.insert(name, value.into());
+            }
         }
     }
 
@@ -72,24 +75,26 @@ impl<C: Clock + Clone> Limits<C> {
         Self { limiter, clock, rate, burst, checks: AtomicU32::new(0) }
     }
 
-    /// Lets a caller in for one publish.
-    pub(crate) fn enter(&self, caller: &String) -> Result<Allowance, Problem> {
-        self.take(caller, NonZeroU32::MIN).map_err(Allowance::refuse)
+    /// Lets a caller in for one request. What is left then is told with the answer, by the envelope.
+    pub(crate) fn enter(&self, request: &HttpRequest, caller: &String) -> Result<(), Problem> {
+        self.pay(request, caller, NonZeroU32::MIN)
     }
 
     /// Lets a caller who has entered publish a batch. It costs its items, but never more than the burst: or
     /// else a batch larger than that could not be published at any time.
-    pub(crate) fn batch(
-        &self,
-        caller: &String,
-        items: usize,
-        entered: Allowance,
-    ) -> Result<Allowance, Problem> {
-        let cost = u32::try_from(items).unwrap_or(u32::MAX).min(self.burst.get());
-        match NonZeroU32::new(cost.saturating_sub(1)) {
-            Some(rest) => self.take(caller, rest).map_err(Allowance::refuse),
-            None => Ok(entered),
-        }
+    pub(crate) fn batch(&self, request: &HttpRequest, caller: &String, items: usize) -> Result<(), Problem> {
+        NonZeroU32::new(self.rest(items)).map_or(Ok(()), |rest| self.pay(request, caller, rest))
+    }
+
+    /// What a batch costs beyond the first item.
+    fn rest(&self, items: usize) -> u32 {
+        u32::try_from(items).unwrap_or(u32::MAX).min(self.burst.get()).saturating_sub(1)
+    }
+
+    fn pay(&self, request: &HttpRequest, caller: &String, cost: NonZeroU32) -> Result<(), Problem> {
+        let allowance = self.take(caller, cost).map_err(Allowance::refuse)?;
+        request.extensions_mut().insert(allowance);
+        Ok(())
     }
 
     fn take(&self, caller: &String, cost: NonZeroU32) -> Result<Allowance, Allowance> {
@@ -133,8 +138,9 @@ mod tests {
     }
 
     fn allowed(limits: &Limits<FakeRelativeClock>, who: &str, items: usize) -> bool {
-        let who = who.to_owned();
-        limits.enter(&who).and_then(|entered| limits.batch(&who, items, entered)).is_ok()
+        let (who, rest) = (who.to_owned(), NonZeroU32::new(limits.rest(items)));
+        let entered = limits.take(&who, NonZeroU32::MIN);
+        entered.and_then(|entered| rest.map_or(Ok(entered), |rest| limits.take(&who, rest))).is_ok()
     }
 
     #[test]

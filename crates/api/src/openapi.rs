@@ -37,6 +37,7 @@ pub fn openapi() -> Value {
     crate::preferences::describe(&mut document);
     crate::presence::describe(&mut document);
     crate::broadcasts::describe(&mut document);
+    crate::users::describe(&mut document);
     crate::explain::describe(&mut document);
     crate::audit::describe(&mut document);
     crate::health::describe(&mut document);

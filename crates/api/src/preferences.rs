@@ -41,7 +41,7 @@ pub(crate) fn describe(document: &mut Document) {
 
 /// `GET /api/v1/preferences`
 pub(crate) async fn show(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let muted = api.within(api.parts.preferences.muted(&user)).await?;
     Ok(HttpResponse::Ok().json(Shown { muted }))
 }
@@ -52,7 +52,7 @@ pub(crate) async fn change(
     payload: web::Payload,
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let bytes = body::read(&request, payload, body::SMALL).await?;
     let preferences = &api.parts.preferences;
     let muted = preferences.parse(body::json(&bytes)?)?;

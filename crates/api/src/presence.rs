@@ -108,7 +108,7 @@ impl From<Connected> for Socket {
 
 /// `GET /api/v1/presence/doctors?ids=a,b`
 pub(crate) async fn doctors(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.user(request.headers())?;
+    api.user(&request)?;
     let query = Query::of(&request, &["ids"])?;
     let ids = query.text("ids").unwrap_or_default();
     let ids: Vec<UserId> = ids
@@ -125,13 +125,13 @@ pub(crate) async fn doctors(request: HttpRequest, api: web::Data<State>) -> Resu
 
 /// `GET /api/v1/presence/counts`
 pub(crate) async fn counts(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     Ok(HttpResponse::Ok().json(api.parts.reception.counts()))
 }
 
 /// `GET /api/v1/presence/users?role=&online=true|false&after=ID&limit=100`
 pub(crate) async fn users(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let query = Query::of(&request, &["role", "online", "after", "limit"])?;
     let role = query.parsed("role", "must be one of ADMIN, SUPER_ADMIN, DOCTOR, PATIENT")?;
     let online = query.parsed("online", "must be true or false")?.unwrap_or(true);
@@ -146,7 +146,7 @@ pub(crate) async fn connections(
     request: HttpRequest,
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    api.admin(request.headers())?;
+    api.admin(&request)?;
     let query = Query::of(&request, &["after", "limit"])?;
     let limit = query.limit()? as usize;
     let found = api.parts.connections.connected(query.text("after"), limit);

@@ -13,7 +13,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_domain::ports::PortError;
-use carillon_domain::{BroadcastError, Faults, PreferencesError, PublishError, ReadError, Refusal};
+use carillon_domain::{
+    BroadcastError, EraseError, Faults, PreferencesError, PublishError, ReadError, Refusal,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -275,6 +277,15 @@ impl From<PreferencesError> for Problem {
             }
             PreferencesError::Publish(fault) => fault.into(),
             PreferencesError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<EraseError> for Problem {
+    fn from(fault: EraseError) -> Self {
+        match fault {
+            EraseError::Publish(fault) => fault.into(),
+            EraseError::Store(fault) => fault.into(),
         }
     }
 }

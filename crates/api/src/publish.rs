@@ -79,7 +79,7 @@ async fn one(
     parse: impl FnOnce(Value, Timestamp) -> Result<Draft, Faults>,
 ) -> Result<HttpResponse, Problem> {
     let caller = api.publisher(request.headers())?;
-    let allowance = api.limits.enter(&caller)?;
+    api.limits.enter(request, &caller)?;
     let key = idempotency::key(request.headers())?;
     let bytes = body::read(request, payload, body::ONE_PUBLISH).await?;
     let draft = parse(body::json(&bytes)?, api.parts.clock.now())?;
@@ -90,7 +90,6 @@ async fn one(
         api.within(api.parts.audit.note(&note)).await?;
     }
     let mut answer = HttpResponse::Created();
-    allowance.write(&mut answer);
     if published.replayed {
         answer.insert_header((idempotency::REPLAYED, "true"));
     }
@@ -109,11 +108,11 @@ pub(crate) async fn batch(
     api: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let caller = api.publisher(request.headers())?;
-    let entered = api.limits.enter(&caller)?;
+    api.limits.enter(&request, &caller)?;
     let key = idempotency::key(request.headers())?;
     let bytes = body::read(&request, payload, body::BATCH).await?;
     let drafts = Draft::parse_batch(body::json(&bytes)?, api.parts.clock.now())?;
-    let allowance = api.limits.batch(&caller, drafts.len(), entered)?;
+    api.limits.batch(&request, &caller, drafts.len())?;
     let key = key.map(|key| idempotency::bind(key, caller, "/api/v1/notifications/batch", &bytes));
     let outcomes = publish_all(&api, drafts, key.as_ref()).await?;
 
@@ -135,7 +134,6 @@ pub(crate) async fn batch(
         Err(problem) => problem.code() == Code::Validation,
     };
     let mut answer = HttpResponse::build(StatusCode::MULTI_STATUS);
-    allowance.write(&mut answer);
     if outcomes.iter().any(Result::is_ok) && outcomes.iter().all(is_replay) {
         answer.insert_header((idempotency::REPLAYED, "true"));
     }

@@ -48,7 +48,7 @@ pub(crate) fn describe(document: &mut Document) {
 
 /// `GET /api/v1/stream?since=OFFSET`
 pub(crate) async fn open(request: HttpRequest, api: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let user = api.user(request.headers())?;
+    let user = api.user(&request)?;
     let mut answer = HttpResponse::Ok();
     // nginx would gather events for its own convenience.
     answer

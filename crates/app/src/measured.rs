@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, PortError, Publish, Secret, Trim};
-use carillon_domain::{Blocked, Entitlement, Head, Page, Position, Timestamp};
+use carillon_domain::{Blocked, Entitlement, Head, Kind, Page, Position, Timestamp};
 use metrics::{counter, histogram};
 
 /// A log, and the figures of what is asked of it.
@@ -69,6 +69,10 @@ impl Log for Measured {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         timed("blocked", self.0.blocked()).await
+    }
+
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        timed("trim_kind", self.0.trim_kind(kind, before)).await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -1,6 +1,7 @@
 //! One node, put together: settings to ports, ports to use cases, use cases to the two edges, and its life from start
 //! to drain.
 
+use std::collections::HashMap;
 use std::future::pending;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,9 +15,10 @@ use actix_web::web;
 use anyhow::Context as _;
 use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
-use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, Secret, Trim};
+use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, PortError, Secret, Trim};
 use carillon_domain::{
-    Admission, AppendLimits, Broadcaster, Drain, Preferences, Presence, Publisher, Reader, Reception,
+    Admission, AppendLimits, Broadcaster, Drain, Eraser, Kind, Preferences, Presence, Publisher, Reader,
+    Reception, Timestamp,
 };
 use carillon_fanout_redis::Redis;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
@@ -78,6 +80,7 @@ impl Node {
         let (publisher, draining) = (Arc::new(publisher), Arc::new(AtomicBool::new(false)));
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
+            eraser: Eraser::new(reader.clone(), Arc::clone(&publisher), Arc::clone(&audit)),
             preferences: Preferences::new(
                 reader.clone(),
                 Arc::clone(&publisher),
@@ -104,7 +107,7 @@ impl Node {
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
         let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
-        tokio::spawn(trim(log, clock, settings.retention()));
+        tokio::spawn(trim(log, clock, settings.retention(), settings.kind_rules.retention.clone()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         let public_metrics = match settings.metrics_port {
             Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
@@ -240,6 +243,8 @@ fn api_settings(settings: &Settings) -> ApiSettings {
         publish_keys: settings.publish_keys.iter().map(|key| (&key.name, key.key.expose_secret())).collect(),
         publish_rate: at_least_one(settings.publish_rate),
         publish_burst: at_least_one(settings.publish_burst),
+        user_rate: at_least_one(settings.user_rate),
+        user_burst: at_least_one(settings.user_burst),
         ..ApiSettings::default()
     }
 }
@@ -268,6 +273,7 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
         event_burst: at_least_one(settings.event_burst),
         mailbox_bytes: settings.mailbox_bytes,
         recovery_limit: settings.recovery_limit,
+        kind_rules: Arc::new(settings.kind_rules.clone()),
         recovery_age: settings.retention(),
     }
 }
@@ -278,22 +284,35 @@ fn at_least_one(n: u32) -> NonZeroU32 {
 }
 
 /// Deletes what is too old, for as long as the process lives.
-async fn trim(log: Arc<dyn Log>, clock: Arc<dyn Clock>, retention: Duration) {
+async fn trim(
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    of_kinds: HashMap<Kind, Duration>,
+) {
     let mut hours = tokio::time::interval(TRIM_EVERY);
     loop {
         hours.tick().await;
-        let now = clock.now();
-        let trim =
-            Trim { rows_before: now.saturating_sub(retention), keys_before: now.saturating_sub(KEYS_FOR) };
-        loop {
-            match log.trim(trim).await {
-                Ok(true) => tokio::task::yield_now().await,
-                Ok(false) => break,
-                Err(fault) => {
-                    tracing::warn!(error = %fault, "old rows could not be deleted; trying again in an hour");
-                    break;
-                }
-            }
+        if let Err(fault) = trim_all(log.as_ref(), clock.now(), retention, &of_kinds).await {
+            tracing::warn!(error = %fault, "old rows could not be deleted; trying again in an hour");
         }
     }
+}
+
+async fn trim_all(
+    log: &dyn Log,
+    now: Timestamp,
+    retention: Duration,
+    of_kinds: &HashMap<Kind, Duration>,
+) -> Result<(), PortError> {
+    let trim = Trim { rows_before: now.saturating_sub(retention), keys_before: now.saturating_sub(KEYS_FOR) };
+    while log.trim(trim).await? {
+        tokio::task::yield_now().await;
+    }
+    for (kind, retention) in of_kinds {
+        while log.trim_kind(kind, now.saturating_sub(*retention)).await? {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
 }

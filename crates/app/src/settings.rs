@@ -8,11 +8,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carillon_auth_jwt::{JwtConfig, KeySource};
-use carillon_domain::Kind;
+use carillon_domain::{Kind, KindRules};
 use carillon_fanout_redis::RedisUrl;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
@@ -63,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) publish_keys: Vec<PublishKey>,
     /// Types that services use beside those of our own events.
     pub(crate) notification_types: Vec<Kind>,
+    #[serde(flatten, serialize_with = "kind_rules_as_set")]
+    pub(crate) kind_rules: KindRules,
     #[serde(rename = "ping_interval_ms", serialize_with = "millis")]
     pub(crate) ping_interval: Duration,
     #[serde(rename = "ping_timeout_ms", serialize_with = "millis")]
@@ -80,6 +83,9 @@ pub(crate) struct Settings {
     /// Publishes a second, per key.
     pub(crate) publish_rate: u32,
     pub(crate) publish_burst: u32,
+    /// Other requests a second, per user.
+    pub(crate) user_rate: u32,
+    pub(crate) user_burst: u32,
     pub(crate) mailbox_bytes: usize,
     pub(crate) recovery_limit: u32,
     pub(crate) retention_days: u32,
@@ -157,9 +163,12 @@ impl Settings {
             event_burst: from.number("event_burst", 1..=1_000_000),
             publish_rate: from.number("publish_rate", 1..=1_000_000),
             publish_burst: from.number("publish_burst", 1..=1_000_000),
+            user_rate: from.number("user_rate", 1..=1_000_000),
+            user_burst: from.number("user_burst", 1..=1_000_000),
             mailbox_bytes: from.number("mailbox_bytes", MIN_MAILBOX..=1 << 30),
             recovery_limit: from.number("recovery_limit", 0..=1_000_000),
             notification_types: kinds(from, "notification_types"),
+            kind_rules: kind_rules(from),
             retention_days: from.number("retention_days", 1..=36_500),
             presence_grace: Duration::from_millis(from.number("presence_grace_ms", 0..=DAY_MS)),
             drain: Duration::from_secs(from.number("drain_seconds", 0..=3_600)),
@@ -259,6 +268,33 @@ fn kinds(from: &mut Reader, key: &'static str) -> Vec<Kind> {
     let texts = from.list(key);
     let kind = |text: &String| text.parse().map_err(|e| from.fault(key, format!("{text:?} {e}"))).ok();
     texts.iter().filter_map(kind).collect()
+}
+
+fn kind_rules(from: &mut Reader) -> KindRules {
+    let mut rules =
+        KindRules { sensitive: kinds(from, "sensitive_types").into_iter().collect(), ..KindRules::default() };
+    for text in from.list("retention_days_by_type") {
+        match forms::kind_days(&text) {
+            Ok((kind, days)) => drop(rules.retention.insert(kind, days)),
+            Err(what) => from.fault("retention_days_by_type", what),
+        }
+    }
+    rules
+}
+
+/// As a settings file has them.
+fn kind_rules_as_set<S: Serializer>(rules: &KindRules, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct AsSet {
+        sensitive_types: BTreeSet<String>,
+        retention_days_by_type: BTreeSet<String>,
+    }
+    let days = |(kind, kept): (&Kind, &Duration)| format!("{}:{}", kind.as_str(), kept.as_secs() / 86_400);
+    AsSet {
+        sensitive_types: rules.sensitive.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        retention_days_by_type: rules.retention.iter().map(days).collect(),
+    }
+    .serialize(serializer)
 }
 
 fn publish_keys(from: &mut Reader) -> Vec<PublishKey> {

@@ -98,6 +98,25 @@ impl Serialize for Notification {
     }
 }
 
+/// A notification of a type that is not to be pushed as it is: what it takes to fetch it, and nothing of what it says.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealed<'a>(pub &'a Notification);
+
+impl Serialize for Sealed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(n) = self;
+        let mut object = serializer.serialize_struct("Notification", 7)?;
+        object.serialize_field("id", &n.id)?;
+        object.serialize_field("event", &n.event)?;
+        object.serialize_field("type", &n.kind)?;
+        object.serialize_field("priority", &n.priority)?;
+        object.serialize_field("isRead", &false)?;
+        object.serialize_field("sensitive", &true)?;
+        object.serialize_field("createdAt", &n.created_at)?;
+        object.end()
+    }
+}
+
 fn serialize<S: Serializer>(
     n: &Notification,
     read_at: Option<Timestamp>,

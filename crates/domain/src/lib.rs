@@ -46,12 +46,14 @@ mod broadcast;
 mod broadcaster;
 mod draft;
 mod drain;
+mod eraser;
 mod event;
 mod explain;
 mod fault;
 mod follower;
 mod id;
 mod inbox;
+mod kind_rules;
 mod log;
 mod memo;
 mod muting;
@@ -77,6 +79,7 @@ pub use broadcast::{Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, Broad
 pub use broadcaster::{BroadcastError, Broadcaster, Stepped};
 pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
+pub use eraser::{EraseError, Eraser};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
     PrescriptionCreated, ROUTES, ReviewCreated, RoomRule, Route, ScheduleUpdated, Status, UserStatusChanged,
@@ -86,8 +89,9 @@ pub use fault::{Fault, Faults};
 pub use follower::{Follower, Step};
 pub use id::{BadId, EventId, NotificationId, UserId};
 pub use inbox::{
-    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, UNREAD_BOUND,
+    Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, Sealed, UNREAD_BOUND,
 };
+pub use kind_rules::KindRules;
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
 pub use memo::Memo;
 pub use muting::{MuteList, Muters, Muting, Mutings, Span, is_mutable};

@@ -20,24 +20,36 @@ pub enum Memo {
         /// All that they mute now.
         kinds: Vec<Kind>,
     },
+    /// What was said to this user alone up to here, and all that is kept of their reading, is no more.
+    Erased {
+        /// Who.
+        user_id: UserId,
+        /// The rooms whose rows are gone.
+        rooms: Vec<Room>,
+    },
 }
 
-/// The `type` by which the stores' triggers know it.
+/// The `type`s by which the stores' triggers know them.
 const MUTED: &str = "CARILLON_MUTED";
+pub(crate) const ERASED: &str = "CARILLON_ERASED";
 
 #[derive(Serialize, Deserialize)]
-struct Muted {
-    muted: Vec<Kind>,
+#[serde(untagged)]
+enum Said {
+    Muted { muted: Vec<Kind> },
+    Erased { rooms: Vec<Room> },
 }
 
 impl Memo {
     /// The row that says so.
     #[must_use]
     pub fn row(self, id: NotificationId, at: Timestamp) -> (Room, Notification) {
-        let Self::Muted { user_id, kinds } = self;
+        let (user_id, kind, said) = match self {
+            Self::Muted { user_id, kinds } => (user_id, MUTED, Said::Muted { muted: kinds }),
+            Self::Erased { user_id, rooms } => (user_id, ERASED, Said::Erased { rooms }),
+        };
         #[expect(clippy::expect_used, reason = "our own types always serialise, and a type's name is a type")]
-        let (data, kind) =
-            (to_raw_value(&Muted { muted: kinds }).expect("a list of words"), MUTED.parse().expect("a type"));
+        let (data, kind) = (to_raw_value(&said).expect("a list of words"), kind.parse().expect("a type"));
         let notification = Notification {
             id,
             event: None,
@@ -56,11 +68,16 @@ impl Memo {
     /// What a row says to the nodes, if that is what it is for. The room names the user.
     #[must_use]
     pub fn read(room: &Room, notification: &Notification) -> Option<Self> {
-        if notification.expires_at != Some(Timestamp::UNIX_EPOCH) || notification.kind.as_str() != MUTED {
+        if notification.expires_at != Some(Timestamp::UNIX_EPOCH)
+            || ![MUTED, ERASED].contains(&notification.kind.as_str())
+        {
             return None;
         }
-        let Muted { muted: kinds } = serde_json::from_str(notification.data.as_str()).ok()?;
-        Some(Self::Muted { user_id: room.user_id()?, kinds })
+        let user_id = room.user_id()?;
+        match serde_json::from_str(notification.data.as_str()).ok()? {
+            Said::Muted { muted: kinds } => Some(Self::Muted { user_id, kinds }),
+            Said::Erased { rooms } => Some(Self::Erased { user_id, rooms }),
+        }
     }
 }
 
@@ -73,12 +90,14 @@ mod tests {
     #[test]
     fn a_memo_is_read_back_and_shown_to_nobody() {
         let kinds = vec!["NEWS".parse().unwrap(), "REVIEW_CREATED".parse().unwrap()];
-        let memo = Memo::Muted { user_id: "a:1".parse().unwrap(), kinds };
-        let (place, notification) = memo.clone().row(CountingIds::new().notification_id(), instant(0));
-        assert_eq!(Memo::read(&place, &notification), Some(memo));
-        assert_eq!(place, room("user:a:1"));
-        // Whatever a node's clock shows.
-        assert!(notification.is_expired(Timestamp::UNIX_EPOCH));
+        let (user_id, rooms) = ("a:1".parse::<UserId>().unwrap(), vec![room("user:a:1"), room("patient:7")]);
+        for memo in [Memo::Muted { user_id: user_id.clone(), kinds }, Memo::Erased { user_id, rooms }] {
+            let (place, notification) = memo.clone().row(CountingIds::new().notification_id(), instant(0));
+            assert_eq!(Memo::read(&place, &notification), Some(memo));
+            assert_eq!(place, room("user:a:1"));
+            // Whatever a node's clock shows.
+            assert!(notification.is_expired(Timestamp::UNIX_EPOCH));
+        }
     }
 
     #[test]
@@ -86,7 +105,7 @@ mod tests {
         let (place, notification) = Drafts::new().publish(&["user:1"]).rows.remove(0);
         let forged = Notification {
             kind: MUTED.parse().unwrap(),
-            data: Data::from(to_raw_value(&Muted { muted: Vec::new() }).unwrap()),
+            data: Data::from(to_raw_value(&Said::Muted { muted: Vec::new() }).unwrap()),
             ..notification
         };
         assert_eq!(Memo::read(&place, &forged), None);

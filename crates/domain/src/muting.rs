@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::memo::ERASED;
 use crate::{Entitled, Epoch, Kind, Memo, Notification, Position, Priority, Row, UserId};
 
 /// A stretch of the log in which a user mutes a type: rows after `since`, up to `until`.
@@ -79,6 +80,18 @@ impl Muting {
         self.spans.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
+    /// Nothing is left of this user up to here: it is a span too, of a type that no notification has.
+    pub fn erase(&mut self, at: Position) {
+        let kind = ERASED.parse();
+        self.spans = kind.map(|kind| Span { kind, since: Position::START, until: at }).into_iter().collect();
+    }
+
+    /// Up to where all that was this user's has been erased.
+    #[must_use]
+    pub fn erased(&self) -> Option<Position> {
+        self.spans.iter().find(|span| span.kind.as_str() == ERASED).map(|span| span.until)
+    }
+
     /// Forgets the spans that end before the oldest row there is.
     pub fn forget(&mut self, oldest: Position) {
         self.spans.retain(|span| span.until >= oldest);
@@ -141,18 +154,32 @@ impl MuteList {
         *self.write() = Inner { read: Some((epoch, as_of)), users, kinds };
     }
 
-    /// Takes the next row of the log; `true` if it is a memo, and so for nobody. One that had its say before the list was
-    /// read is passed over.
-    pub fn follow(&self, row: &Row) -> bool {
-        let Some(Memo::Muted { user_id, kinds }) = Memo::read(&row.room, &row.notification) else {
-            return false;
-        };
+    /// Takes the next row of the log; what it says if it is a memo, and so for nobody. One that had its say before the list
+    /// was read is passed over.
+    pub fn follow(&self, row: &Row) -> Option<Memo> {
+        let memo = Memo::read(&row.room, &row.notification)?;
         let mut inner = self.write();
         if inner.read.is_none_or(|(_, as_of)| row.position > as_of) {
-            Arc::make_mut(inner.users.entry(user_id).or_default()).change(row.position, &kinds);
-            inner.kinds.extend(kinds);
+            let (Memo::Muted { user_id, .. } | Memo::Erased { user_id, .. }) = &memo;
+            let muting = Arc::make_mut(inner.users.entry(user_id.clone()).or_default());
+            match &memo {
+                Memo::Muted { kinds, .. } => {
+                    muting.change(row.position, kinds);
+                    inner.kinds.extend(kinds.iter().cloned());
+                }
+                Memo::Erased { .. } => muting.erase(row.position),
+            }
         }
-        true
+        Some(memo)
+    }
+
+    /// Whether what a client knows, or is about to be entitled to, is from before its user was erased.
+    #[must_use]
+    pub fn is_outdated(&self, who: &Entitled, from: Option<Position>) -> bool {
+        let erased = self.read().users.get(&who.user_id).and_then(|muting| muting.erased());
+        // Whoever enters after it begins anew in the shared rooms, of which everyone has one.
+        let is_older = |at: Position| who.rooms.iter().any(|e| e.room.is_shared() && e.since < at);
+        erased.is_some_and(|at| is_older(at) || from.is_some_and(|from| from < at))
     }
 
     /// Who may have muted a row; `None` if surely nobody has.
@@ -246,10 +273,10 @@ mod tests {
         };
         assert!(!has("a", 3) && has("a", 4) && !has("b", 4));
         // It had its say already: unmuting at 2 came before muting at 3.
-        assert!(list.follow(&memo(2, "a", &[])) && has("a", 6));
-        assert!(list.follow(&memo(6, "a", &[])) && has("a", 6) && !has("a", 7));
-        assert!(list.follow(&memo(7, "b", &["NEWS"])) && has("b", 8));
-        assert!(!list.follow(&row(8, "NEWS", Priority::Low)));
+        assert!(list.follow(&memo(2, "a", &[])).is_some() && has("a", 6));
+        assert!(list.follow(&memo(6, "a", &[])).is_some() && has("a", 6) && !has("a", 7));
+        assert!(list.follow(&memo(7, "b", &["NEWS"])).is_some() && has("b", 8));
+        assert!(list.follow(&row(8, "NEWS", Priority::Low)).is_none());
         assert!(list.of_row(&row(9, "OTHER", Priority::Low)).is_none());
     }
 }

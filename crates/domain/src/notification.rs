@@ -135,6 +135,13 @@ impl Data {
     }
 }
 
+impl Default for Data {
+    /// An object without members.
+    fn default() -> Self {
+        Self(RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()).into())
+    }
+}
+
 impl From<Box<RawValue>> for Data {
     /// Our own, which need no check.
     fn from(raw: Box<RawValue>) -> Self {

@@ -98,6 +98,7 @@ impl Preferences {
             return Err(PreferencesError::TooOften);
         }
         let memo = Memo::Muted { user_id: user.user_id().clone(), kinds: kinds.to_vec() };
-        Ok(self.publisher.note(memo).await?)
+        self.publisher.note(memo).await?;
+        Ok(())
     }
 }

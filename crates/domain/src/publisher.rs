@@ -16,7 +16,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt as _;
 
 use crate::ports::{Clock, Fanout, Log, MintIds, Outcome, PortError, Publish, Signal, Stored};
-use crate::{Draft, Hint, Memo};
+use crate::{Draft, EventId, Hint, Memo};
 
 /// A caller's key for one publish, by which a repetition is known for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,12 +134,12 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`Publisher::publish`].
-    pub(crate) async fn note(&self, memo: Memo) -> Result<(), PublishError> {
+    pub(crate) async fn note(&self, memo: Memo) -> Result<EventId, PublishError> {
         let at = self.clock.now();
         let row = memo.row(self.ids.notification_id(), at);
         let weight = row.1.data.as_str().len();
         let publish = Publish { event_id: self.ids.event_id(), key: None, at, rows: vec![row] };
-        self.append(publish, weight).await.map(drop)
+        self.append(publish, weight).await.map(|published| published.stored.event_id)
     }
 
     async fn append(&self, publish: Publish, weight: usize) -> Result<Published, PublishError> {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::ports::{Clock, Fanout, Inbox, MarkNews, PortError, Signal};
+use crate::ports::{Clock, Erasing, Fanout, Inbox, MarkNews, PortError, Signal};
 use crate::{
     Entitled, InboxItem, ListQuery, Listing, Mark, Muting, Mutings, NotificationId, Position, Principal,
+    UserId,
 };
 
 /// Why a reader did not get what they asked for.
@@ -65,6 +66,14 @@ impl Reader {
     /// The store failed.
     pub async fn unread(&self, who: &Entitled, up_to: Position) -> Result<u32, PortError> {
         self.inbox.unread(who, up_to, self.clock.now()).await
+    }
+
+    /// Erases a bounded part of what was said to a user alone, and of what they marked.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(crate) async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        self.inbox.erase(user_id).await
     }
 
     /// What a user mutes and has muted.

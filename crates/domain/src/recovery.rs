@@ -83,6 +83,8 @@ pub enum Loss {
     Trimmed,
     /// More was missed than is replayed.
     Limit,
+    /// The user was erased since.
+    Erased,
 }
 
 impl Loss {
@@ -98,6 +100,7 @@ impl Loss {
             Self::Ahead => "ahead",
             Self::Trimmed => "trimmed",
             Self::Limit => "limit",
+            Self::Erased => "erased",
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{BadId, Role, UserId};
 
@@ -69,6 +70,12 @@ impl Room {
         self.as_str() == "all" || self.as_str().starts_with("role:")
     }
 
+    /// The rooms that bear an id, whichever of them its user is in.
+    #[must_use]
+    pub fn of(id: &UserId) -> [Self; 3] {
+        [Self::user(id), Self::doctor(id), Self::patient(id)]
+    }
+
     /// The user whose own room this is.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
@@ -79,6 +86,12 @@ impl Room {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Room {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use carillon_domain::ports::MarkNews;
 use carillon_domain::{
-    Counts, DoctorState, Epoch, NotificationId, Offset, Person, Role, Row, Tally, Timestamp, UserId,
+    Counts, DoctorState, Epoch, KindRules, NotificationId, Offset, Person, Role, Row, Sealed, Tally,
+    Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use serde::Serialize;
@@ -12,8 +13,13 @@ pub(crate) const NAMESPACE: &str = "/";
 
 /// `notification`: the notification, and its offset as the last argument, which is where the official client looks for
 /// it (connection state recovery, Socket.IO v5). No other event but `inbox:state` may end in a string.
-pub(crate) fn notification(epoch: Epoch, row: &Row) -> Frame {
-    encode("notification", &(&row.notification, Offset { epoch, position: row.position }))
+pub(crate) fn notification(epoch: Epoch, row: &Row, rules: &KindRules) -> Frame {
+    let (notification, offset) = (&row.notification, Offset { epoch, position: row.position });
+    if rules.is_sensitive(notification) {
+        encode("notification", &(Sealed(notification), offset))
+    } else {
+        encode("notification", &(notification, offset))
+    }
 }
 
 /// `inbox:state`: sent once after every accepted CONNECT, so that the client has an offset even if it hears nothing

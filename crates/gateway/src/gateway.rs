@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
 use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
-use carillon_domain::{Admission, Broadcaster, Follower, Head, Position, Reader, Reception, Row};
+use carillon_domain::{Admission, Broadcaster, Follower, Head, KindRules, Position, Reader, Reception, Row};
 use carillon_protocol::engine::HandshakeError;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -41,6 +41,8 @@ pub struct GatewaySettings {
     pub mailbox_bytes: usize,
     /// The most rows that are replayed to a client that comes back.
     pub recovery_limit: u32,
+    /// What is decided of single types of notifications.
+    pub kind_rules: Arc<KindRules>,
     /// How long a session can be resumed after it began: as long as the log keeps its rows.
     pub recovery_age: Duration,
 }
@@ -122,7 +124,9 @@ impl Gateway {
         let blocks = Arc::clone(backend.admission.blocks());
         // After the head: what the list does not have yet, the feed will follow.
         blocks.load(backend.log.blocked().await?);
-        let hub = Arc::new(Hub::new(head, after, rows, blocks).with_clock(Arc::clone(&backend.clock)));
+        let rules = Arc::clone(&settings.kind_rules);
+        let hub = Hub::new(head, after, rows, blocks, rules).with_clock(Arc::clone(&backend.clock));
+        let hub = Arc::new(hub);
         hub.mutes().load(backend.reader.mutings().await?);
         let feed = Feed {
             follower: Follower::new(head),

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
-    BlockList, Blocked, Entitled, Epoch, Head, MuteList, Offset, Position, Room, Row, Timestamp, UserId,
+    BlockList, Entitled, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row, Timestamp,
+    UserId,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -19,12 +20,15 @@ use crate::mailbox::{Mailbox, Over, Stage};
 use crate::reached::Reached;
 use crate::recent::Recent;
 
+mod users;
+
 /// The connections of this node, by room.
 pub(crate) struct Hub {
     state: Mutex<State>,
     blocks: Arc<BlockList>,
     /// Who wants no word of which rows.
     mutes: MuteList,
+    rules: Arc<KindRules>,
     /// By which rows expire; `None` where none do.
     clock: Option<Arc<dyn Clock>>,
     /// For how many each row was queued.
@@ -82,7 +86,7 @@ pub(crate) struct Place {
 pub(crate) enum Barred {
     /// Its user has as many as may be.
     TooMany,
-    /// The log was replaced since it was looked at.
+    /// The log was replaced since it was looked at, or its user was erased.
     Replaced,
     /// Its user was blocked since they were asked who they are.
     Blocked,
@@ -113,10 +117,16 @@ pub(crate) enum CaughtUp {
 impl Hub {
     /// A hub that has delivered everything up to the log's head. `recent` are the last rows before it, all that
     /// follow `after`.
-    pub(crate) fn new(head: Head, after: Position, recent: Vec<Arc<Row>>, blocks: Arc<BlockList>) -> Self {
+    pub(crate) fn new(
+        head: Head,
+        after: Position,
+        recent: Vec<Arc<Row>>,
+        blocks: Arc<BlockList>,
+        rules: Arc<KindRules>,
+    ) -> Self {
         let mut kept = Recent::new(after);
         for row in recent {
-            let frame = frames::notification(head.epoch, &row);
+            let frame = frames::notification(head.epoch, &row, &rules);
             kept.push(row, frame);
         }
         let state = State {
@@ -130,6 +140,7 @@ impl Hub {
             state: Mutex::new(state),
             blocks,
             mutes: MuteList::default(),
+            rules,
             clock: None,
             reached: Reached::default(),
         }
@@ -166,7 +177,7 @@ impl Hub {
         if from.position > state.cursor {
             return Reach::Store;
         }
-        match state.recent.missed(who, self.mutes.of_user(who), from.position, now) {
+        match state.recent.missed(who, self.passed_over(who, now), from.position, now) {
             Some(missed) => Reach::Recent(missed.take(limit + 1).count()),
             None => Reach::Store,
         }
@@ -182,6 +193,9 @@ impl Hub {
         }
         if self.blocks.has(&who.user_id) {
             return Err(Barred::Blocked);
+        }
+        if self.mutes.is_outdated(who, from.map(|from| from.position)) {
+            return Err(Barred::Replaced);
         }
         let start = from.unwrap_or(Offset { epoch, position: state.cursor });
         let stage = if is_replay { Stage::Replay } else { Stage::Announce };
@@ -223,7 +237,7 @@ impl Hub {
         let encoded: Vec<_> = rows
             .into_iter()
             .map(|row| {
-                let frame = frames::notification(epoch, &row);
+                let frame = frames::notification(epoch, &row, &self.rules);
                 (row, frame)
             })
             .collect();
@@ -233,10 +247,13 @@ impl Hub {
         let mut state = self.lock();
         for (row, frame) in encoded {
             state.cursor = row.position;
-            let is_memo = self.mutes.follow(&row);
-            // A node that was away for a while follows rows that have expired meanwhile.
-            let is_over = now.is_some_and(|now| row.notification.is_expired(now));
-            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_memo && !is_over) {
+            let memo = self.mutes.follow(&row);
+            if let Some(Memo::Erased { rooms, .. }) = &memo {
+                state.erase(&row.room, rooms);
+            }
+            // A node that was away for a while follows rows that have expired meanwhile. A memo always has.
+            let is_over = memo.is_some() || now.is_some_and(|now| row.notification.is_expired(now));
+            if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_over) {
                 let muters = self.mutes.of_row(&row);
                 let is_muted =
                     |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
@@ -258,32 +275,6 @@ impl Hub {
         drop(state);
         self.reached.count(reached);
         ending
-    }
-
-    /// Whether the block list is of this life of the log.
-    pub(crate) fn knows_blocks(&self) -> bool {
-        self.blocks.epoch() == Some(self.offset().epoch)
-    }
-
-    /// What users mute; exact for every row up to the cursor.
-    pub(crate) fn mutes(&self) -> &MuteList {
-        &self.mutes
-    }
-
-    /// Whether what users mute is of this life of the log.
-    pub(crate) fn knows_mutes(&self) -> bool {
-        self.mutes.epoch() == Some(self.offset().epoch)
-    }
-
-    /// Takes the block list as the log keeps it, and ends the connections of those who are on it.
-    pub(crate) fn load_blocks(&self, blocked: Blocked) {
-        let state = self.lock();
-        for room in blocked.users.iter().map(Room::user) {
-            for member in state.rooms.get(&room).into_iter().flat_map(HashMap::values) {
-                member.mailbox.end(Over::Blocked);
-            }
-        }
-        self.blocks.load(blocked);
     }
 
     /// The log was replaced by another: every connection is over. What its user is entitled to, and where it stands,
@@ -339,7 +330,7 @@ impl Hub {
             inner.stage = next;
             return CaughtUp::Done;
         }
-        let Some(missed) = state.recent.missed(who, self.mutes.of_user(who), inner.sent, now) else {
+        let Some(missed) = state.recent.missed(who, self.passed_over(who, now), inner.sent, now) else {
             return CaughtUp::Read(inner.sent, end);
         };
         let mut queued = Vec::new();

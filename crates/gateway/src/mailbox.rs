@@ -42,6 +42,8 @@ pub(crate) enum Over {
     Replaced,
     /// Its session was resumed by another connection, and the newest wins.
     Superseded,
+    /// Its user was erased: its client comes back, and is told to reload.
+    Erased,
     /// Its user was blocked: its client shall not come back.
     Blocked,
 }

@@ -15,7 +15,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use carillon_domain::ports::{PortError, Resumed, Signal};
-use carillon_domain::{Entitled, Offset, Page, Position, Row};
+use carillon_domain::{Entitled, Offset, Page, Position};
 use carillon_protocol::Frame;
 use futures_util::future::BoxFuture;
 
@@ -187,12 +187,10 @@ impl Reading {
                     return Err(End::Trimmed);
                 }
                 let epoch = page.head.epoch;
-                let muting = self.gateway.hub.mutes().of_user(&self.who);
-                let is_muted = |row: &Row| {
-                    muting.as_ref().is_some_and(|muting| muting.covers(row.position, &row.notification))
-                };
-                let rows: Vec<_> = page.rows.iter().filter(|row| !is_muted(row)).collect();
-                let encoded = rows.iter().map(|row| frames::notification(epoch, row));
+                let hub = &self.gateway.hub;
+                let is_passed_over = hub.passed_over(&self.who, self.gateway.wall_clock.now());
+                let rows: Vec<_> = page.rows.iter().filter(|row| !is_passed_over(row)).collect();
+                let encoded = rows.iter().map(|row| hub.encode(epoch, row));
                 if self.mailbox.refill(encoded, page.through) {
                     self.gateway.hub.reached.count(rows.iter().map(|row| (row.position, 1)));
                 }

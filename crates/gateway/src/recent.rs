@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use carillon_domain::{Entitled, Muting, Position, Row, Timestamp};
+use carillon_domain::{Entitled, Position, Room, Row, Timestamp};
 use carillon_protocol::Frame;
 
 /// How many are kept. With rows of some 500 bytes this is a few MiB; at 200 rows a second it covers 20 s, which is
@@ -53,11 +53,17 @@ impl Recent {
         }
     }
 
-    /// The rows after `sent` that `who` may see and has not muted; `None` if some of them are no longer here.
+    /// Forgets what was said in these rooms, and keeps its place.
+    pub(crate) fn erase(&mut self, rooms: &[Room]) {
+        self.rows.retain(|(row, _)| !rooms.contains(&row.room));
+        self.bytes = self.rows.iter().map(|(_, frame)| frame.len()).sum();
+    }
+
+    /// The rows after `sent` that `who` may see and that are not passed over; `None` if some of them are no longer here.
     pub(crate) fn missed(
         &self,
         who: &Entitled,
-        muting: Option<Arc<Muting>>,
+        is_passed_over: impl Fn(&Row) -> bool,
         sent: Position,
         now: Timestamp,
     ) -> Option<impl Iterator<Item = (Position, &Frame)>> {
@@ -68,7 +74,7 @@ impl Recent {
         let is_theirs = move |row: &Row| {
             who.rooms.iter().any(|e| e.room == row.room && row.position > e.since)
                 && !row.notification.is_expired(now)
-                && !muting.as_ref().is_some_and(|muting| muting.covers(row.position, &row.notification))
+                && !is_passed_over(row)
         };
         let rows = self.rows.range(start..).filter(move |(row, _)| is_theirs(row));
         Some(rows.map(|(row, frame)| (row.position, frame)))

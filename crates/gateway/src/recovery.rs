@@ -104,6 +104,9 @@ pub(crate) async fn arrive(
                 (Some(session), pid.who, from, is_whole, "resumed")
             }
         };
+    if gateway.hub.mutes().is_outdated(&who, Some(from.position)) {
+        return anew(gateway, principal, (epoch, held), Some(Loss::Erased)).await;
+    }
     if let Err(loss) = check(gateway, &who, from).await? {
         return anew(gateway, principal, (epoch, held), Some(loss)).await;
     }

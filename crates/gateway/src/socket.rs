@@ -310,7 +310,7 @@ fn close(machine: &mut Connection, end: &End, now: Duration) {
     match end {
         // One that was superseded may come back too: what took its session can be an older connection of the same
         // client, long given up, whose CONNECT was slow. A `41` would then end the client for good.
-        End::Trimmed | End::Over(Over::Replaced | Over::Superseded) => {
+        End::Trimmed | End::Over(Over::Replaced | Over::Erased | Over::Superseded) => {
             machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
         // Told to come back, one who is blocked would be refused.

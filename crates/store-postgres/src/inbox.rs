@@ -4,7 +4,7 @@
 //! node which freezes in the middle holds up that user alone, and that until the server ends the transaction.
 
 use async_trait::async_trait;
-use carillon_domain::ports::{Inbox, PortError};
+use carillon_domain::ports::{Erasing, Inbox, PortError};
 use carillon_domain::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId,
     Position, Principal, Room, Timestamp, UNREAD_BOUND, UserId,
@@ -21,7 +21,7 @@ use crate::pool::Lease;
 use crate::rows::position;
 use crate::schema::{inbox, notifications};
 use crate::statement::Statement;
-use crate::{marks, muting, unread};
+use crate::{erasing, marks, muting, unread};
 
 const PORT: &str = "inbox";
 /// How many thousand rows of an inbox one count gets past.
@@ -87,6 +87,10 @@ impl Inbox for PostgresStore {
             }
             marked => Ok(marked),
         }
+    }
+
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        self.writers.run(PORT, |mut c| async move { Ok((erasing::erase(&mut c, user_id).await?, c)) }).await
     }
 
     async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {

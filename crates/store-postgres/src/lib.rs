@@ -23,6 +23,7 @@ mod append;
 mod audit;
 mod broadcasts;
 mod connect;
+mod erasing;
 mod error;
 mod explain;
 mod fire;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, PortError, Publish, Secret, Trim};
-use carillon_domain::{Blocked, Entitlement, Epoch, Head, Page, Position, Timestamp};
+use carillon_domain::{Blocked, Entitlement, Epoch, Head, Kind, Page, Position, Timestamp};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::PostgresStore;
 use crate::append::append;
+use crate::erasing;
 use crate::error::StepError;
 use crate::explain;
 use crate::muting;
@@ -67,6 +68,12 @@ impl Log for PostgresStore {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         self.readers.run(PORT, |mut c| async move { Ok((blocked(&mut c).await?, c)) }).await
+    }
+
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        self.writers
+            .run(PORT, |mut c| async move { Ok((erasing::trim_kind(&mut c, kind, before).await?, c)) })
+            .await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

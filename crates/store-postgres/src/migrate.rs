@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::statement::{Statement, done};
 
 /// In their order: the version, and what it does.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("20261123000000", include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/up.sql")),
     ("20261123010000", include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/up.sql")),
     ("20261123020000", include_str!("../../../migrations/postgres/2026-11-23-020000_explain/up.sql")),
@@ -23,11 +23,12 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("20261123040000", include_str!("../../../migrations/postgres/2026-11-23-040000_audit/up.sql")),
     ("20261123041000", include_str!("../../../migrations/postgres/2026-11-23-041000_broadcasts/up.sql")),
     ("20261123050500", include_str!("../../../migrations/postgres/2026-11-23-050500_mutes/up.sql")),
+    ("20261123060000", include_str!("../../../migrations/postgres/2026-11-23-060000_erasing/up.sql")),
 ];
 
 /// What takes each back, in the same order.
 #[cfg(test)]
-pub(crate) const DOWN: [&str; 8] = [
+pub(crate) const DOWN: [&str; 9] = [
     include_str!("../../../migrations/postgres/2026-11-23-000000_log_and_inbox/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-010000_outbox/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-020000_explain/down.sql"),
@@ -36,6 +37,7 @@ pub(crate) const DOWN: [&str; 8] = [
     include_str!("../../../migrations/postgres/2026-11-23-040000_audit/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-041000_broadcasts/down.sql"),
     include_str!("../../../migrations/postgres/2026-11-23-050500_mutes/down.sql"),
+    include_str!("../../../migrations/postgres/2026-11-23-060000_erasing/down.sql"),
 ];
 
 /// Their versions, in their order.

@@ -1,7 +1,7 @@
 //! Each user's inbox: entering it and looking things up. `listing` pages through it, `marks` marks, `unread` counts.
 
 use async_trait::async_trait;
-use carillon_domain::ports::{Inbox, PortError};
+use carillon_domain::ports::{Erasing, Inbox, PortError};
 use carillon_domain::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId,
     Position, Principal, Room, Timestamp, UNREAD_BOUND, UserId,
@@ -14,7 +14,7 @@ use crate::listing::{items, newest};
 use crate::log::head;
 use crate::rows::position;
 use crate::schema::{inbox, notifications};
-use crate::{marks, muting, unread};
+use crate::{erasing, marks, muting, unread};
 
 const PORT: &str = "inbox";
 /// How many thousand rows of an inbox one count gets past.
@@ -90,6 +90,12 @@ impl Inbox for SqliteStore {
             }
             marked => Ok(marked),
         }
+    }
+
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        let user_id = user_id.clone();
+        let step = move |connection: &mut SqliteConnection| erasing::erase(connection, &user_id);
+        self.writer.run(PORT, move |connection| connection.immediate_transaction(step)).await
     }
 
     async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {

@@ -18,6 +18,7 @@
 mod acks;
 mod audit;
 mod broadcasts;
+mod erasing;
 mod error;
 mod explain;
 mod fire;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use carillon_domain::{
-    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, NotificationId, Page, Position, Row,
+    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, Kind, NotificationId, Page, Position, Row,
     Timestamp,
 };
 use diesel::dsl::{exists, select};
@@ -14,6 +14,7 @@ use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use crate::SqliteStore;
+use crate::erasing;
 use crate::error::StepError;
 use crate::rows::{self, Record, position};
 use crate::schema::{blocked_users, idempotency_keys, inbox_reads, log_head, mutes, notifications};
@@ -66,6 +67,12 @@ impl Log for SqliteStore {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         self.readers.run(PORT, |connection| connection.transaction(blocked)).await
+    }
+
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        let kind = kind.clone();
+        let step = move |c: &mut SqliteConnection| erasing::trim_kind(c, &kind, before);
+        self.writer.run(PORT, move |connection| connection.immediate_transaction(step)).await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -127,6 +127,14 @@ table! {
 }
 
 table! {
+    kept_types (kind) {
+        #[sql_name = "type"]
+        kind -> Text,
+        swept -> BigInt,
+    }
+}
+
+table! {
     reached (position, node) {
         position -> BigInt,
         node -> Text,

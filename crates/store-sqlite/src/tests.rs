@@ -130,6 +130,7 @@ mod files {
             "20261123040000",
             "20261123041000",
             "20261123050500",
+            "20261123060000",
         ];
         assert_eq!(migrate(), versions);
         assert!(migrate().is_empty());

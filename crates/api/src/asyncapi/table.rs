@@ -52,6 +52,7 @@ fn connecting(talk: &mut Talk) {
 fn inbox(talk: &mut Talk) {
     let (offset, notification) =
         (talk.schemas.schema::<payloads::Offset>(), talk.schemas.schema::<schemas::Notification>());
+    let sealed = talk.schemas.schema::<schemas::SealedNotification>();
     let state = talk.schemas.schema::<payloads::InboxState>();
     let example = json!([{"unread": 3, "serverTime": AT, "recovered": true}, "1x4k.2d"]);
     talk.tells(
@@ -63,7 +64,7 @@ fn inbox(talk: &mut Talk) {
     talk.tells(
         "notification",
         "To those in its room",
-        &[notification, offset],
+        &[json!({"anyOf": [notification, sealed]}), offset],
         json!([notified(), "1x4k.2c"]),
     );
     let marked = talk.schemas.schema::<payloads::Marked>();

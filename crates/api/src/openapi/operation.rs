@@ -47,6 +47,7 @@ impl Who {
             Code::Token(Refusal::TokenInvalid { reason: "" }),
             Code::Token(Refusal::TokenExpired),
             Code::Token(Refusal::UserBlocked),
+            Code::RateLimited,
             Code::Internal,
             Code::Unavailable,
         ];
@@ -115,6 +116,9 @@ impl Operation {
 
     pub(crate) fn by(mut self, who: Who, tag: &'static str) -> Self {
         self.codes.extend(who.codes());
+        if who != Who::Anyone {
+            self.headers.extend(rate_headers(true));
+        }
         Self { who, tag, ..self }
     }
 
@@ -147,14 +151,13 @@ impl Operation {
         ])
     }
 
-    /// With `Idempotency-Key`, and a rate.
+    /// With `Idempotency-Key`.
     pub(crate) fn publishes(mut self) -> Self {
         let again = json!({"type": "string", "const": "true"});
         self.headers.push(("Idempotency-Replayed", json!({
             "description": "Nothing was published: this is what the first request with this key was answered.",
             "schema": again,
         })));
-        self.headers.extend(rate_headers());
         let key = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"});
         self.parameter(
             "header",
@@ -162,7 +165,7 @@ impl Operation {
             &key,
             "The same key and body within 24 hours answers the first result and publishes nothing.",
         )
-        .refuses(&[Code::IdempotencyKeyInvalid, Code::IdempotencyMismatch, Code::RateLimited])
+        .refuses(&[Code::IdempotencyKeyInvalid, Code::IdempotencyMismatch])
     }
 
     /// Answers with this type, as JSON.
@@ -250,18 +253,22 @@ impl Operation {
 }
 
 fn path_parameter(name: &str) -> Value {
-    let schema = json!({"type": "string", "format": "uuid"});
-    json!({"name": name, "in": "path", "required": true, "description": "Its id", "schema": schema})
+    let (schema, description) = match name {
+        "userId" => (json!({"type": "string", "minLength": 1, "maxLength": 128}), "The user's id"),
+        _ => (json!({"type": "string", "format": "uuid"}), "Its id"),
+    };
+    json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema})
 }
 
 fn request_id() -> Value {
     json!({"description": "The request's name in the log.", "required": true, "schema": {"type": "string", "maxLength": 64}})
 }
 
-fn rate_headers() -> [(&'static str, Value); 3] {
-    let number = |description: &str| json!({"description": description, "required": true, "schema": {"type": "integer", "minimum": 0}});
+/// What a caller who was let in has left.
+fn rate_headers(is_always: bool) -> [(&'static str, Value); 3] {
+    let number = |description: &str| json!({"description": description, "required": is_always, "schema": {"type": "integer", "minimum": 0}});
     [
-        ("RateLimit-Limit", number("How many publishes may come at once.")),
+        ("RateLimit-Limit", number("How many requests of this kind may come at once.")),
         ("RateLimit-Remaining", number("How many of them may come now.")),
         ("RateLimit-Reset", number("Seconds until all may, or, refused, until it is worth trying.")),
     ]
@@ -290,6 +297,8 @@ fn response(status: StatusCode, codes: &BTreeMap<&str, Code>, problem: &Value) -
         codes.iter().map(|(word, code)| format!("`{word}`: {}.", code.title())).collect();
     let told = json!({"properties": {"status": {"const": status.as_u16()}, "code": {"enum": words}}});
     let mut headers = Map::from_iter([("X-Request-Id".to_owned(), request_id())]);
+    // Whoever was let in before it went wrong.
+    headers.extend(rate_headers(false).map(|(name, header)| (name.to_owned(), header)));
     let is_always = |code: &Code| codes.values().all(|other| other == code);
     let text = |description: &str| json!({"description": description, "required": true, "schema": {"type": "string"}});
     for code in codes.values() {
@@ -301,11 +310,7 @@ fn response(status: StatusCode, codes: &BTreeMap<&str, Code>, problem: &Value) -
         match code {
             Code::RateLimited => {
                 headers.insert("Retry-After".into(), after);
-                // Preferences have a rate of their own, without these.
-                headers.extend(rate_headers().map(|(name, mut header)| {
-                    header["required"] = false.into();
-                    (name.to_owned(), header)
-                }));
+                headers.extend(rate_headers(is_always(code)).map(|(name, header)| (name.to_owned(), header)));
             }
             Code::Unavailable => drop(headers.insert("Retry-After".into(), after)),
             Code::Token(_) if status == StatusCode::UNAUTHORIZED => {

@@ -85,6 +85,21 @@ pub(crate) struct Notification {
     timestamp: Instant,
 }
 
+/// What is pushed of a notification whose type the operator calls sensitive; the rest is fetched by its id.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SealedNotification {
+    id: Id,
+    #[schema(required)]
+    event: Option<EventName>,
+    r#type: Kind,
+    priority: Priority,
+    is_read: bool,
+    /// Always true.
+    sensitive: bool,
+    created_at: Instant,
+}
+
 /// What became of one publish.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]

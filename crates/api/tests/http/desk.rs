@@ -12,17 +12,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_api::{Api, ApiParts, ApiSettings};
 use carillon_domain::ports::{
-    Appended, Audit, AuthError, Authenticate, Clock, Connected, Connections, Explain, Inbox, Log, Missed,
-    PortError, Publish, Secret, Trim,
+    Appended, Audit, AuthError, Authenticate, Clock, Connected, Connections, Erasing, Explain, Inbox, Log,
+    Missed, PortError, Publish, Secret, Trim,
 };
 use carillon_domain::testing::{
     CountingIds, Cuttable, FixedClock, MemoryAudit, MemoryBroadcasts, MemoryInbox, MemoryLog, MemorySeen,
     instant,
 };
 use carillon_domain::{
-    Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, EventId,
-    Explained, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Page,
-    Position, Preferences, Presence, Principal, Publisher, Reader, Reception, Role, Timestamp, UserId,
+    Admission, AppendLimits, AuditEntry, AuditNote, AuditQuery, Blocked, Entitled, Entitlement, Eraser,
+    EventId, Explained, Head, InboxItem, Kind, ListQuery, Listing, Mark, Marked, Muting, Mutings,
+    NotificationId, Page, Position, Preferences, Presence, Principal, Publisher, Reader, Reception, Role,
+    Timestamp, UserId,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -47,7 +48,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self::with(&ApiSettings::default())
+        let user_burst = NonZeroU32::new(10_000).unwrap();
+        Self::with(&ApiSettings { user_burst, ..ApiSettings::default() })
     }
 
     /// One whose store never answers and is not waited for.
@@ -61,7 +63,14 @@ impl Desk {
     pub(crate) fn limited(rate: u32, burst: u32) -> Self {
         let number = |n| NonZeroU32::new(n).unwrap();
         let (publish_rate, publish_burst) = (number(rate), number(burst));
-        Self::with(&ApiSettings { publish_rate, publish_burst, ..ApiSettings::default() })
+        let (user_rate, user_burst) = (publish_rate, publish_burst);
+        Self::with(&ApiSettings {
+            publish_rate,
+            publish_burst,
+            user_rate,
+            user_burst,
+            ..ApiSettings::default()
+        })
     }
 
     fn with(settings: &ApiSettings) -> Self {
@@ -87,6 +96,7 @@ impl Desk {
         let others = vec!["LAB_RESULT".parse().unwrap()];
         let parts = ApiParts {
             publisher: Arc::clone(&publisher),
+            eraser: Eraser::new(reader.clone(), Arc::clone(&publisher), Arc::new(audit.clone())),
             preferences: Preferences::new(reader.clone(), Arc::clone(&publisher), others),
             reader,
             admission: Admission::new(Arc::new(Tokens), Arc::clone(&clock)),
@@ -298,6 +308,10 @@ impl Log for Moody<MemoryLog> {
         self.inner.blocked().await
     }
 
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        self.inner.trim_kind(kind, before).await
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.inner.trim(trim).await
     }
@@ -360,6 +374,11 @@ impl Inbox for Moody<MemoryInbox> {
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.inner.mark(who, mark, now).await
     }
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        self.mood.check().await?;
+        self.inner.erase(user_id).await
+    }
+
     async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
         self.mood.check().await?;
         self.inner.muting(user_id).await

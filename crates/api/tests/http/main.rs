@@ -16,3 +16,4 @@ mod presence;
 mod publish;
 mod shape;
 mod stream;
+mod users;

@@ -60,6 +60,7 @@ async fn other_paths_are_404_and_other_methods_405() {
         (Method::POST, "/api/v1/notifications/unread-count", "GET, HEAD"),
         (Method::PUT, "/api/v1/notifications/1", "GET, HEAD, PATCH"),
         (Method::POST, "/api/v1/stream", "GET, HEAD"),
+        (Method::GET, "/api/v1/users/1/data", "DELETE"),
         (Method::POST, "/api/v1/preferences", "GET, HEAD, PUT"),
         (Method::DELETE, "/api/v1/events/1", "GET, HEAD"),
         (Method::POST, "/healthz", "GET, HEAD"),
@@ -71,6 +72,7 @@ async fn other_paths_are_404_and_other_methods_405() {
     }
 }
 
+// R13
 #[actix_web::test]
 async fn head_is_answered_as_get_and_overrides_are_ignored() {
     let desk = Desk::new();

@@ -3,7 +3,9 @@
 //! Each parser says what is wrong in words that fit behind `NAME: `, and never repeats what may be a secret.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use carillon_domain::Kind;
 use carillon_fanout_redis::RedisUrl;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
@@ -102,6 +104,16 @@ pub(super) fn publish_key(place: usize, text: &str) -> Result<PublishKey, String
         ));
     }
     Ok(PublishKey { name: name.to_owned(), key: key.into() })
+}
+
+/// `TYPE:DAYS`.
+pub(super) fn kind_days(text: &str) -> Result<(Kind, Duration), String> {
+    let wrong = || format!("{text:?} is not of the form TYPE:DAYS, with 1 to 36500 days");
+    let (kind, days) = text.split_once(':').ok_or_else(wrong)?;
+    let kind = kind.trim().parse().map_err(|e| format!("{kind:?} {e}"))?;
+    let days =
+        days.trim().parse::<u64>().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(wrong)?;
+    Ok((kind, Duration::from_secs(days * 86_400)))
 }
 
 /// `text` or `json`.

@@ -5,8 +5,17 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::{
     Entitled, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings, NotificationId, Position,
-    Principal, Timestamp, UserId,
+    Principal, Room, Timestamp, UserId,
 };
+
+/// How far erasing a user has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasing {
+    /// The rooms that are theirs alone.
+    pub rooms: Vec<Room>,
+    /// Whether there is more to delete.
+    pub has_more: bool,
+}
 
 /// Each user's inbox.
 ///
@@ -65,6 +74,17 @@ pub trait Inbox: Send + Sync {
     /// # Errors
     /// As all ports.
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError>;
+
+    /// Deletes rows in the rooms that are this user's alone, and what the user marked: at most
+    /// [`Trim::MAX_ROWS`](super::Trim::MAX_ROWS) of each. Their own rooms are those that bear their id ([`Room::of`]) and all
+    /// others that they have entered and that are not shared. [`Head::trimmed`](crate::Head::trimmed) stays: the rows
+    /// vanish as those that end do. This makes the work of [`Memo::Erased`](crate::Memo) small; the step that keeps the
+    /// memo deletes what is left before its place, the user's entitlements and spans too, so that none of it is there
+    /// when anyone hears of it.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError>;
 
     /// What a user mutes and has muted.
     ///

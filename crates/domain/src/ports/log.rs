@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::{
-    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, Notification, NotificationId, Page, Position,
-    Room, Row, Timestamp,
+    Blocked, Entitlement, Epoch, EventId, Head, IdempotencyKey, Kind, Notification, NotificationId, Page,
+    Position, Room, Row, Timestamp,
 };
 
 /// The append-only log of all notifications.
@@ -79,6 +79,14 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// As all ports.
     async fn blocked(&self) -> Result<Blocked, PortError>;
+
+    /// Deletes what was created before an instant of one type, in bounded steps; answers whether there is more to look through.
+    /// Each stretch of time is looked through once: a later call goes on where the last one ended, so what comes late with an
+    /// earlier time is left to [`Log::trim`]. [`Head::trimmed`] stays: the rows vanish as those that end do.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError>;
 
     /// Deletes what is too old, at most [`Trim::MAX_ROWS`] rows a call, or a whole stretch of them at the cost of a few;
     /// [`Head::trimmed`] moves up with the rows. Where rows go by stretches, some may stay for a day after they are too old.

@@ -21,7 +21,7 @@ pub use authenticate::{AuthError, Authenticate};
 pub use broadcasts::{Broadcasts, Change, Creation, Due, Fired, Firing, NewBroadcast};
 pub use explain::{Explain, MOST_REACHED};
 pub use fanout::{Fanout, Loopback, MarkNews, Resumed, Signal, Subscription};
-pub use inbox::Inbox;
+pub use inbox::{Erasing, Inbox};
 pub use log::{Appended, Log, Missed, Outcome, Publish, Secret, Stored, Trim};
 pub use outbox::{Outbox, Posted};
 pub use pids::Pids;

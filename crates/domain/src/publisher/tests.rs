@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use super::*;
 use crate::ports::{Appended, Loopback, Missed, Secret, Trim};
 use crate::testing::{CountingIds, Drafts, FixedClock, MemoryLog, block_on};
-use crate::{Blocked, Entitlement, Head, Page, Position, Timestamp};
+use crate::{Blocked, Entitlement, Head, Kind, Page, Position, Timestamp};
 
 /// A log that fails its first appends, after keeping them or before, and notes the size of each batch.
 #[derive(Default)]
@@ -68,6 +68,10 @@ impl Log for Flaky {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         self.inner.blocked().await
+    }
+
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        self.inner.trim_kind(kind, before).await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -82,6 +82,14 @@ impl Drafts {
         Publish { event_id: self.ids.event_id(), key: None, at, rows }
     }
 
+    /// A publish that erases a user, and these rooms.
+    #[must_use]
+    pub fn erased(&self, user_id: &str, rooms: Vec<Room>) -> Publish {
+        let (memo, at) = (Memo::Erased { user_id: user_id.parse().unwrap(), rooms }, instant(0));
+        let rows = vec![memo.row(self.ids.notification_id(), at)];
+        Publish { event_id: self.ids.event_id(), key: None, at, rows }
+    }
+
     fn notification(&self, created_at: Timestamp) -> Notification {
         Notification {
             id: self.ids.notification_id(),

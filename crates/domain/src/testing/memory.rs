@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::MemoryInbox;
 use crate::ports::{Appended, Explain, Log, Missed, Outcome, PortError, Publish, Secret, Stored, Trim};
 use crate::{
-    Blocked, Entitlement, Epoch, EventId, Explained, Head, Memo, Muting, Page, Position, Readers, Room, Row,
-    Status, Timestamp, Trace, UserId, status_change,
+    Blocked, Entitlement, Epoch, EventId, Explained, Head, Kind, Memo, Muting, Page, Position, Readers, Room,
+    Row, Status, Timestamp, Trace, UserId, status_change,
 };
 
 /// A log in memory. Clones share its rows.
@@ -151,6 +151,15 @@ impl Log for MemoryLog {
         Ok(Blocked { epoch, as_of, users: state.blocked.iter().cloned().collect() })
     }
 
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        let mut state = lock(&self.state);
+        let is_over = |row: &Row| row.notification.kind == *kind && row.notification.created_at < before;
+        let gone: Vec<Position> =
+            state.rows.values().filter(|row| is_over(row)).map(|row| row.position).collect();
+        state.forget(&gone);
+        Ok(false)
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         let mut state = lock(&self.state);
         let old: Vec<Position> = (state.rows.values())
@@ -158,9 +167,7 @@ impl Log for MemoryLog {
             .map(|row| row.position)
             .collect();
         let gone = &old[..old.len().min(Trim::MAX_ROWS as usize)];
-        state.rows.retain(|position, _| !gone.contains(position));
-        state.read.retain(|(_, position), _| !gone.contains(position));
-        state.reached.retain(|(position, _), _| !gone.contains(position));
+        state.forget(gone);
         state.keys.retain(|_, used| used.at >= trim.keys_before.max(trim.rows_before));
         let oldest = state.rows.keys().next().copied().unwrap_or(Position::END);
         state.muting.values_mut().for_each(|muting| muting.forget(oldest));
@@ -194,6 +201,22 @@ impl Explain for MemoryLog {
 impl State {
     pub(super) fn head(&self) -> Head {
         self.head
+    }
+
+    /// Rows, and what hangs on them.
+    fn forget(&mut self, gone: &[Position]) {
+        self.rows.retain(|position, _| !gone.contains(position));
+        self.read.retain(|(_, position), _| !gone.contains(position));
+        self.reached.retain(|(position, _), _| !gone.contains(position));
+    }
+
+    fn erase(&mut self, user_id: &UserId, rooms: &[Room], at: Position) {
+        let theirs = self.rows.values().filter(|row| rooms.contains(&row.room));
+        let gone: Vec<Position> = theirs.map(|row| row.position).collect();
+        self.forget(&gone);
+        self.entered.retain(|(user, _), _| user != user_id);
+        self.read.retain(|(user, _), _| user != user_id);
+        self.muting.entry(user_id.clone()).or_default().erase(at);
     }
 
     pub(super) fn row(&self, at: Position) -> Option<&Arc<Row>> {
@@ -245,8 +268,12 @@ impl State {
                 None => {}
             }
             let position = self.head.position.plus(1);
-            if let Some(Memo::Muted { user_id, kinds }) = Memo::read(room, notification) {
-                self.muting.entry(user_id).or_default().change(position, &kinds);
+            match Memo::read(room, notification) {
+                Some(Memo::Muted { user_id, kinds }) => {
+                    self.muting.entry(user_id).or_default().change(position, &kinds);
+                }
+                Some(Memo::Erased { user_id, rooms }) => self.erase(&user_id, &rooms, position),
+                None => {}
             }
             let (room, notification) = (room.clone(), notification.clone());
             let row = Row { position, room, event_id: publish.event_id, notification };

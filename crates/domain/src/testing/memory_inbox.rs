@@ -4,10 +4,10 @@
 use async_trait::async_trait;
 
 use super::memory::{Shared, State, lock};
-use crate::ports::{Inbox, PortError};
+use crate::ports::{Erasing, Inbox, PortError};
 use crate::{
     Entitled, Entitlement, Head, InboxItem, ListQuery, Listing, Mark, Marked, Muting, Mutings,
-    NotificationId, Position, Principal, ReadStatus, Row, Timestamp, UNREAD_BOUND, UserId,
+    NotificationId, Position, Principal, ReadStatus, Room, Row, Timestamp, UNREAD_BOUND, UserId,
 };
 
 /// Every user's inbox over a [`MemoryLog`](super::MemoryLog), from [`MemoryLog::inbox`](super::MemoryLog::inbox).
@@ -90,6 +90,16 @@ impl Inbox for MemoryInbox {
             }
         }
         Ok(Some(Marked { unread: state.unread(who, Position::END, now), newest }))
+    }
+
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        let state = lock(&self.state);
+        let entered = state.entered.keys().filter(|(user, room)| user == user_id && !room.is_shared());
+        let mut rooms: Vec<Room> = entered.map(|(_, room)| room.clone()).chain(Room::of(user_id)).collect();
+        rooms.sort_unstable();
+        rooms.dedup();
+        // All at the memo.
+        Ok(Erasing { rooms, has_more: false })
     }
 
     async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {

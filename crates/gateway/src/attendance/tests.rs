@@ -43,7 +43,7 @@ fn attendance() -> (Arc<Attendance>, Arc<Moody>) {
     let reception = Reception::new(Presence::new(Duration::from_secs(5)), Arc::clone(&store) as _);
     let attendance = Attendance::new(reception, Arc::new(FixedClock::default()));
     let start = Head { epoch: Epoch::new(1), position: Position::START, trimmed: Position::START };
-    let hub = Arc::new(Hub::new(start, Position::START, Vec::new(), Arc::default()));
+    let hub = Arc::new(Hub::new(start, Position::START, Vec::new(), Arc::default(), Arc::default()));
     tokio::spawn(Arc::clone(&attendance).run(hub));
     (attendance, store)
 }

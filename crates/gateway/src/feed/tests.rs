@@ -24,7 +24,7 @@ impl Node {
     async fn start() -> Self {
         let (log, fanout) = (Arc::new(MemoryLog::new()), Arc::new(Cuttable::default()));
         let head = log.head().await.unwrap();
-        let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+        let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default(), Arc::default()));
         let feed = feed(&log, &hub, head);
         tokio::spawn(feed.run(Arc::clone(&fanout) as _));
         // The feed subscribes, and reads the head for the first time.
@@ -143,7 +143,7 @@ async fn another_log_has_another_block_list() {
     let head = log.head().await.unwrap();
     let other = MemoryLog::with_epoch(carillon_domain::Epoch::new(9));
     other.append(&[Drafts::new().status("p", "BLOCKED")]).await.unwrap();
-    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default(), Arc::default()));
     hub.load_blocks(log.blocked().await.unwrap());
     let feed = feed(&Arc::new(other), &hub, head);
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
@@ -168,7 +168,7 @@ async fn another_log_has_other_mutes() {
     let (drafts, head) = (Drafts::new(), log.head().await.unwrap());
     let other = Arc::new(MemoryLog::with_epoch(carillon_domain::Epoch::new(9)));
     other.append(&[drafts.muted("p", &["NEWS"])]).await.unwrap();
-    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default()));
+    let hub = Arc::new(Hub::new(head, head.position, Vec::new(), Arc::default(), Arc::default()));
     tokio::spawn(feed(&other, &hub, head).run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();

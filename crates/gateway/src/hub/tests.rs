@@ -27,6 +27,7 @@ fn hub(cursor: u64) -> Hub {
         at(cursor),
         Vec::new(),
         Arc::default(),
+        Arc::default(),
     )
 }
 
@@ -268,7 +269,7 @@ fn a_hub_begins_with_the_recent_past() {
     let who = patient("p", 0);
     let head = Head { epoch: EPOCH, position: at(20), trimmed: Position::START };
     let rows = (18..=20).map(|n| row(n, &own(&who))).collect();
-    let hub = Hub::new(head, at(17), rows, Arc::default());
+    let hub = Hub::new(head, at(17), rows, Arc::default(), Arc::default());
     let mailbox = rejoin(&hub, &who, 18);
     assert_eq!(hub.catch_up(&who, &mailbox, now()), CaughtUp::Done);
     assert_eq!(heard(&mailbox), [19, 20]);

@@ -233,6 +233,7 @@ fn settings(figures: &Figures) -> GatewaySettings {
         event_burst: MANY,
         mailbox_bytes: figures.mailbox_bytes,
         recovery_limit: figures.recovery_limit,
+        kind_rules: Arc::default(),
         recovery_age: RECOVERY_AGE,
     }
 }

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use carillon_domain::ports::{
-    Appended, Fanout as _, Inbox, Log, Missed, Outcome, PortError, Publish, Secret, Signal, Stored, Trim,
+    Appended, Erasing, Fanout as _, Inbox, Log, Missed, Outcome, PortError, Publish, Secret, Signal, Stored,
+    Trim,
 };
 use carillon_domain::testing::{MemoryInbox, MemoryLog, Mutant};
 use carillon_domain::{
-    Blocked, Entitled, Entitlement, Head, Hint, IdempotencyKey, InboxItem, ListQuery, Listing, Mark, Marked,
-    Muting, Mutings, NotificationId, Page, Position, Principal, Timestamp, UserId,
+    Blocked, Entitled, Entitlement, Head, Hint, IdempotencyKey, InboxItem, Kind, ListQuery, Listing, Mark,
+    Marked, Muting, Mutings, NotificationId, Page, Position, Principal, Timestamp, UserId,
 };
 
 use super::chronicle::Chronicle;
@@ -234,6 +235,10 @@ impl Log for NodeStore {
         self.store.log.blocked().await
     }
 
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        self.store.log.trim_kind(kind, before).await
+    }
+
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.store.log.trim(trim).await
     }
@@ -280,6 +285,10 @@ impl Inbox for NodeStore {
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
         self.store.inbox.mark(who, mark, now).await
     }
+    async fn erase(&self, user_id: &UserId) -> Result<Erasing, PortError> {
+        self.store.inbox.erase(user_id).await
+    }
+
     async fn muting(&self, user_id: &UserId) -> Result<Muting, PortError> {
         self.store.inbox.muting(user_id).await
     }

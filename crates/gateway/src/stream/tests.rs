@@ -61,6 +61,7 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
         event_burst: one,
         mailbox_bytes: 1_000,
         recovery_limit: 10,
+        kind_rules: Arc::default(),
         recovery_age: DRAIN,
     };
     let (clock, fanout) = (Arc::new(FixedClock::default()), Arc::new(Loopback::new()));
@@ -175,7 +176,7 @@ fn an_event_is_its_name_its_id_and_its_data() {
     notification.title = "a\n\r\"],\",\"z.1\"".to_owned();
     let json = serde_json::to_string(&notification).unwrap();
     let row = Row { position, room: room("all"), event_id: publish.event_id, notification };
-    let text = written(&frames::notification(epoch, &row));
+    let text = written(&frames::notification(epoch, &row, &carillon_domain::KindRules::default()));
     assert_eq!(text, format!("event: notification\nid: z.10\ndata: {json}\n\n"));
 
     let state = frames::inbox_state(2, instant(0), true, Offset { epoch, position });

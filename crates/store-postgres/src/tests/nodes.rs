@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Inbox as _, Log, Missed, Publish, Secret, Trim};
 use carillon_domain::testing::contract::order;
 use carillon_domain::testing::{Drafts, instant, principal};
-use carillon_domain::{Blocked, Entitlement, Head, Mark, Page, Position, Role, Timestamp};
+use carillon_domain::{Blocked, Entitlement, Head, Kind, Mark, Page, Position, Role, Timestamp};
 
 use super::*;
 
@@ -60,6 +60,10 @@ impl Log for Nodes {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         self.next().blocked().await
+    }
+
+    async fn trim_kind(&self, kind: &Kind, before: Timestamp) -> Result<bool, PortError> {
+        self.next().trim_kind(kind, before).await
     }
 
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {

@@ -228,3 +228,31 @@ it("the unread list is asked for by itself and hears of newcomers", async () => 
   expect(titles("unread")).toEqual(["Number 3", "Number 2"]);
   expect(titles()).toEqual(["Number 4", "Number 3", "Number 2", "Number 1"]);
 });
+
+describe("what is not pushed as it is", () => {
+  const sealed = (number: number) => server.events.event("notification", { id: item(number).id, type: "TEST", sensitive: true });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("is fetched by its id, with the reader's token, and shown once", async () => {
+    const fetched = vi.fn(async () => Response.json(item(2)));
+    vi.stubGlobal("fetch", fetched);
+    await loaded([item(1)]);
+    sealed(2);
+    await vi.waitFor(() => expect(titles()).toEqual(["Number 2", "Number 1"]));
+    expect(fetched).toHaveBeenCalledExactlyOnceWith("/api/v1/notifications/id-0002", {
+      headers: { Authorization: "Bearer token" },
+    });
+    expect(unread()).toBe(2);
+    sealed(2);
+    expect(fetched).toHaveBeenCalledOnce();
+  });
+
+  it("is in the list that is loaded anew where it cannot be fetched", async () => {
+    vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
+    await loaded([item(1)]);
+    sealed(2);
+    await vi.waitFor(() => expect(server.questions).toHaveLength(1));
+    await server.next().answer(page([item(2), item(1)], 2));
+    expect(titles()).toEqual(["Number 2", "Number 1"]);
+  });
+});

@@ -9,6 +9,7 @@ pub mod acks;
 pub mod audit;
 pub mod broadcasts;
 mod desk;
+pub mod erasing;
 pub mod explain;
 pub mod fanout;
 pub mod inbox;
@@ -107,6 +108,8 @@ macro_rules! store_contract {
                 a_muted_item_keeps_its_time_whatever_is_read_after_it, a_memo_is_shown_to_nobody,
                 what_is_muted_does_not_fill_the_bound, one_who_muted_it_is_no_reader,
                 muting_outlives_a_reopening, spans_before_all_rows_are_forgotten;
+            erasing: what_was_said_to_one_alone_goes_and_nothing_else, one_who_was_erased_begins_anew,
+                much_is_erased_in_bounded_steps, one_type_is_trimmed_by_itself;
             explain: a_publish_is_explained_by_its_rows, readers_are_those_whose_inbox_says_so,
                 one_who_came_too_late_is_no_reader, no_more_readers_are_named_than_may_be,
                 sockets_add_up_by_node, what_is_trimmed_is_forgotten;

@@ -15,7 +15,7 @@ use crate::ports::{
     Appended, LastSeen, Log, Loopback, Missed, Outcome, PortError, Publish, Secret, Stored, Trim,
 };
 use crate::testing::{MemoryAudit, MemoryBroadcasts, MemoryLog, MemoryOutbox, MemorySeen, block_on};
-use crate::{Blocked, Entitlement, Epoch, Head, Page, Position, Presence, Row, Timestamp};
+use crate::{Blocked, Entitlement, Epoch, Head, Kind, Page, Position, Presence, Row, Timestamp};
 
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let log = MemoryLog::new();
@@ -100,6 +100,8 @@ fn no_case_is_forgotten() {
         include_str!("log.rs"),
         include_str!("inbox.rs"),
         include_str!("marks.rs"),
+        include_str!("muting.rs"),
+        include_str!("erasing.rs"),
         include_str!("unread.rs"),
         include_str!("walk.rs"),
         include_str!("fanout.rs"),
@@ -191,6 +193,10 @@ impl Log for SequenceLog {
 
     async fn blocked(&self) -> Result<Blocked, PortError> {
         panic!("not asked for here")
+    }
+
+    async fn trim_kind(&self, _: &Kind, _: Timestamp) -> Result<bool, PortError> {
+        Ok(false)
     }
 
     async fn trim(&self, _: Trim) -> Result<bool, PortError> {

@@ -14,7 +14,7 @@ import {
   nextPage,
   upTo,
 } from "./state";
-import type { Filter, InboxNotification, ListPage, MarkTold, ServerState } from "./types";
+import type { Filter, InboxNotification, ListPage, MarkTold, Sealed, ServerState } from "./types";
 
 /** What the last reconnect brought. */
 export interface Return {
@@ -232,9 +232,28 @@ export class InboxStore {
   }
 
   private heard(name: string, payload: unknown): void {
-    if (name === "notification") this.comes(payload as InboxNotification);
+    if (name === "notification") {
+      const told = payload as InboxNotification | Sealed;
+      if ("sensitive" in told) void this.unseal(told.id);
+      else this.comes(told);
+    }
     else if (name === "notification:read") this.told(payload as MarkTold, true);
     else if (name === "notification:unread") this.told(payload as MarkTold, false);
+  }
+
+  /** Fetches what was not pushed. Where that fails, the list is loaded anew and has it, or says so itself. */
+  private async unseal(id: string): Promise<void> {
+    if (this.snapshot.items.has(id)) return;
+    try {
+      const token = await this.options.getToken();
+      const url = `${this.options.url ?? ""}/api/v1/notifications/${encodeURIComponent(id)}`;
+      const answer = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
+      if (!answer.ok) throw new Fault(String(answer.status), "It could not be fetched.");
+      const item = (await answer.json()) as InboxNotification;
+      if (this.link) this.comes(item);
+    } catch {
+      if (this.link) await this.load("all");
+    }
   }
 
   private comes(item: InboxNotification): void {

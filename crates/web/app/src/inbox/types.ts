@@ -23,6 +23,12 @@ export interface InboxNotification {
   expiresAt?: string | null;
 }
 
+/** What is pushed of a type that the operator calls sensitive: the rest is fetched by its id. */
+export interface Sealed {
+  id: string;
+  sensitive: true;
+}
+
 /** The answer to `notification:list`. */
 export interface ListPage {
   items: InboxNotification[];

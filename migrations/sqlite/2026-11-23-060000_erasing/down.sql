@@ -1,0 +1,2 @@
+DROP TABLE kept_types;
+DROP TRIGGER notifications_erase;
