@@ -29,7 +29,8 @@ fn bench() -> Bench {
 impl Bench {
     fn create(&self, more: Value) -> Result<Broadcast, BroadcastError> {
         let mut body = json!({"kind": "announcement", "title": "t", "message": "m"});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Value::Object(more) = more else { panic!("{more} is no object") };
+        body.as_object_mut().unwrap().extend(more);
         block_on(self.broadcaster.create(body, "user:ada", None)).map(|(made, _)| made)
     }
 

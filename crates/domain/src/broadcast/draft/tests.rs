@@ -6,7 +6,8 @@ use crate::{BroadcastId, BroadcastStatus};
 
 fn parse(change: Value) -> Result<BroadcastDraft, Vec<String>> {
     let mut body = json!({"kind": "announcement", "title": "t", "message": "m"});
-    body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let Value::Object(change) = change else { panic!("{change} is no object") };
+    body.as_object_mut().unwrap().extend(change);
     BroadcastDraft::parse(body, instant(0))
         .map_err(|faults| faults.iter().map(|f| f.pointer.clone()).collect())
 }
