@@ -20,6 +20,9 @@ const MARKS: &str = "\
 const READS: &str = "\
     DELETE FROM carillon.inbox_reads WHERE (user_id, room, up_to) IN (
         SELECT r.user_id, r.room, r.up_to FROM carillon.inbox_reads r WHERE r.user_id = $1 LIMIT $2)";
+const ACKS: &str = "\
+    DELETE FROM carillon.acks WHERE (broadcast_id, user_id) IN (
+        SELECT a.broadcast_id, a.user_id FROM carillon.acks a WHERE a.user_id = $1 LIMIT $2)";
 
 /// A part of what there is of a user; each statement by itself. The rest goes with the memo, by a trigger.
 pub(crate) async fn erase(
@@ -39,7 +42,7 @@ pub(crate) async fn erase(
     let names: Vec<&str> = rooms.iter().map(Room::as_str).collect();
     let rows = Statement::<()>::new(ROWS).bind::<Array<Text>, _>(names).bind::<BigInt, _>(most);
     let mut deleted = vec![rows.execute(connection).await?];
-    for statement in [MARKS, READS] {
+    for statement in [MARKS, READS, ACKS] {
         let delete = Statement::<()>::new(statement).bind::<Text, _>(user).bind::<BigInt, _>(most);
         deleted.push(delete.execute(connection).await?);
     }

@@ -15,6 +15,9 @@ const MARKS: &str = "\
 const READS: &str = "\
     DELETE FROM inbox_reads WHERE (user_id, room, up_to) IN \
         (SELECT user_id, room, up_to FROM inbox_reads WHERE user_id = ?1 LIMIT ?2)";
+const ACKS: &str = "\
+    DELETE FROM acks WHERE (broadcast_id, user_id) IN \
+        (SELECT broadcast_id, user_id FROM acks WHERE user_id = ?1 LIMIT ?2)";
 
 /// A part of what there is of a user, within the caller's transaction. The rest goes with the memo, by a trigger.
 pub(crate) fn erase(connection: &mut SqliteConnection, user_id: &UserId) -> Result<Erasing, StepError> {
@@ -31,7 +34,7 @@ pub(crate) fn erase(connection: &mut SqliteConnection, user_id: &UserId) -> Resu
     let theirs = n::room.eq_any(rooms.iter().map(Room::as_str));
     let rows: Vec<i64> = n::table.filter(theirs).limit(most).select(n::position).load(connection)?;
     let mut deleted = vec![diesel::delete(n::table.filter(n::position.eq_any(rows))).execute(connection)?];
-    for statement in [MARKS, READS] {
+    for statement in [MARKS, READS, ACKS] {
         let delete = diesel::sql_query(statement).bind::<Text, _>(user).bind::<BigInt, _>(most);
         deleted.push(delete.execute(connection)?);
     }

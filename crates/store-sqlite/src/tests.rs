@@ -382,6 +382,22 @@ mod bounds {
         });
     }
 
+    /// What someone has acknowledged goes with them.
+    #[test]
+    fn acknowledgements_go_with_their_user() {
+        let (_directory, path) = place();
+        block_on(async {
+            let store = open(&path).await;
+            let some = "INSERT INTO broadcasts (id, status, version, kind, content, publish_at, created_by, created_at, \
+                updated_at) VALUES (zeroblob(16), 'scheduled', 1, 'emergency', '', 0, 'user:ada', 0, 0); \
+                INSERT INTO acks VALUES (zeroblob(16), '1', 'patient', 0), (zeroblob(16), '2', 'patient', 0)";
+            raw(&path).batch_execute(some).unwrap();
+            while store.erase(&"1".parse().unwrap()).await.unwrap().has_more {}
+            assert_eq!(count(&mut raw(&path), "acks"), 1);
+            assert_eq!(count(&mut raw(&path), "acks WHERE user_id = '2'"), 1);
+        });
+    }
+
     /// A broadcast to everyone costs the same however many there are: nothing is written for any of them.
     #[test]
     fn a_broadcast_costs_the_same_for_one_user_and_for_many() {
