@@ -93,7 +93,7 @@ impl Talk {
         );
         let answer = json!({"oneOf": [done(answer), self.refused()]});
         let summary_of_answer = format!("Acknowledges `{event}`");
-        let example = json!([told]);
+        let example = Value::Array(vec![told]);
         self.message(
             &answers,
             Message { name: event, summary: &summary_of_answer, payload: list(&[answer], 1), example },

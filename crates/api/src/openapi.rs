@@ -24,7 +24,7 @@ Where GET is answered, HEAD is too. Any other method is a 405 `method_not_allowe
 `not_found`. An answer that is not the one hoped for is a problem (RFC 9457) with a stable `code`. Every answer has a request id, \
 `X-Request-Id`: the caller's, if it sent one of 1 to 64 characters of A-Z a-z 0-9 . _ -, or else a new one.
 
-Bodies are JSON in UTF-8 and never compressed. A field that is null is a field left out. Fields that are not known are refused, and so are \
+Bodies are JSON in UTF-8 and never compressed. A field that is null is a field left out, but in a change of a broadcast, where it is one taken away. Fields that are not known are refused, and so are \
 parameters where a 422 is named, so that a misspelt name is not ignored in silence; answers may gain fields.";
 
 /// The document.

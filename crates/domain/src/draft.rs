@@ -24,8 +24,9 @@ pub const MAX_MESSAGE: usize = 2_000;
 /// The most bytes of an [`ActionUrl`].
 pub const MAX_URL: usize = 2_048;
 
-/// Whole numbers up to here may be ids, as far as they are written as fractions: 2⁶⁴.
-const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
+/// A number that is kept as a fraction and lies below this, 2⁵³, is the one that was sent. Beyond, it may be another: an integer too
+/// large for 64 bits is rounded.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// A checked publish: one content for 1 to [`MAX_ROOMS`] distinct rooms.
 #[derive(Clone, PartialEq)]

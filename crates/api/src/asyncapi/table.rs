@@ -120,7 +120,12 @@ fn presence(talk: &mut Talk) {
     talk.tells("presence:counts", "To admins on change, at most once a second", &[counts], example);
     let doctor = talk.schemas.schema::<schemas::DoctorState>();
     let state = json!({"doctorId": "7", "online": false, "lastSeen": AT});
-    talk.tells("presence:doctor", "To those who watch that doctor", &[doctor.clone()], json!([state]));
+    talk.tells(
+        "presence:doctor",
+        "To those who watch that doctor",
+        std::slice::from_ref(&doctor),
+        json!([state]),
+    );
 
     let ids = bodies::object(
         &[("doctorIds", json!({"type": "array", "maxItems": MOST_WATCHED, "items": bodies::user_id()}))],
