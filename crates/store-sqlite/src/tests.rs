@@ -1,4 +1,6 @@
 //! The contract suite on SQLite, and what only this adapter can be asked.
+//!
+//! Over 400 lines because each question to this adapter alone opens a file of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

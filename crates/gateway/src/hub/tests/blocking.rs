@@ -1,5 +1,7 @@
 //! What the connections of someone who is blocked hear, and what becomes of them; and rooms that change.
 
+use carillon_domain::Blocked;
+
 use super::*;
 
 fn status(n: u64, who: &Entitled, status: &str) -> Arc<Row> {
