@@ -8,8 +8,8 @@ use super::*;
 
 const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
 
-/// The contract's names and defaults, in TOML; `None` is unset.
-const CONTRACT: [(&str, Option<&str>); 34] = [
+/// The contract's names and defaults, and those that have come since, in TOML; `None` is unset.
+const CONTRACT: [(&str, Option<&str>); 39] = [
     ("SOCKET_HOST", Some("\"127.0.0.1\"")),
     ("SOCKET_PORT", Some("5000")),
     ("METRICS_PORT", None),
@@ -44,6 +44,11 @@ const CONTRACT: [(&str, Option<&str>); 34] = [
     ("DRAIN_SECONDS", Some("10")),
     ("LOG_FORMAT", Some("\"text\"")),
     ("RUST_LOG", Some("\"info\"")),
+    ("NOTIFICATION_TYPES", None),
+    ("SENSITIVE_TYPES", None),
+    ("RETENTION_DAYS_BY_TYPE", None),
+    ("USER_RATE", Some("100")),
+    ("USER_BURST", Some("400")),
 ];
 
 fn reader(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Reader, Faults> {
@@ -96,12 +101,32 @@ fn the_defaults_are_the_contracts_and_pass_as_a_file() {
     let expected: toml::Table = expected.parse().unwrap();
     assert_eq!(DEFAULTS.parse::<toml::Table>().unwrap(), expected);
 
-    // What `config` prints are the defaults and the three settings whose default is not in the file.
+    // What `config` prints are the defaults, the node's id, and the lists that are empty by default.
     let printed = load(Some(DEFAULTS), &[], Tokens::Optional).unwrap().to_toml().unwrap();
     let mut printed: toml::Table = printed.parse().unwrap();
     assert!(printed.remove("node_id").is_some());
-    assert_eq!(printed.remove("publish_keys"), Some(toml::Value::Array(Vec::new())));
+    for list in ["publish_keys", "notification_types", "sensitive_types", "retention_days_by_type"] {
+        assert_eq!(printed.remove(list), Some(toml::Value::Array(Vec::new())), "{list}");
+    }
     assert_eq!(printed, expected);
+}
+
+#[test]
+fn rules_of_types_are_read_and_printed_and_what_is_none_is_refused() {
+    let set = [("SENSITIVE_TYPES", "LAB_RESULT"), ("RETENTION_DAYS_BY_TYPE", "LAB_RESULT:7, NEWS:30")];
+    let settings = load(None, &set, Tokens::Optional).unwrap();
+    let kind = |name: &str| name.parse::<Kind>().unwrap();
+    assert!(settings.kind_rules.sensitive.contains(&kind("LAB_RESULT")));
+    assert_eq!(settings.kind_rules.retention[&kind("LAB_RESULT")], Duration::from_secs(7 * 86_400));
+    let printed: toml::Table = settings.to_toml().unwrap().parse().unwrap();
+    let text = |name: &str| toml::Value::String(name.to_owned());
+    let expected = toml::Value::Array(vec![text("LAB_RESULT:7"), text("NEWS:30")]);
+    assert_eq!(printed["retention_days_by_type"], expected);
+    refused("SENSITIVE_TYPES", "lab", "A-Z");
+    refused("RETENTION_DAYS_BY_TYPE", "lab:7", "A-Z");
+    for days in ["LAB_RESULT", "LAB_RESULT:0", "LAB_RESULT:x"] {
+        refused("RETENTION_DAYS_BY_TYPE", days, "TYPE:DAYS");
+    }
 }
 
 #[test]
