@@ -310,7 +310,7 @@ impl Client {
             };
             assert_eq!(args.len(), 1, "{at}: {event} was answered with {args:?}");
             let answer = args.into_iter().next().unwrap_or_default();
-            let faults = spoken::answered(&event, &arguments, &answer);
+            let faults = spoken::answered(event, &arguments, &answer);
             assert!(faults.is_empty(), "{at}: {event} was answered {answer}, not as documented: {faults:?}");
             answer
         }
