@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_not_in_the_document_is_found() {
         let counts = json!({"admin": 1, "doctor": 0, "patient": 0, "connections": 1});
-        assert_eq!(told("presence:counts", &[counts.clone()]), [""; 0]);
+        assert_eq!(told("presence:counts", std::slice::from_ref(&counts)), [""; 0]);
         let (mut more, mut less) = (counts.clone(), counts.clone());
         more["nurse"] = json!(1);
         less["admin"] = Value::Null;
