@@ -41,7 +41,7 @@ BEGIN
     SELECT n.created_at INTO to_when FROM carillon.notifications n
     WHERE n.created_at >= from_when AND n.created_at < created_before ORDER BY n.created_at LIMIT 1 OFFSET most;
     -- As many at one instant: they are looked through at once.
-    to_when := coalesce(greatest(to_when, from_when + 1), created_before);
+    to_when := CASE WHEN to_when IS NULL THEN created_before ELSE greatest(to_when, from_when + 1) END;
     DELETE FROM carillon.notifications n
     WHERE n.created_at >= from_when AND n.created_at < to_when AND n.type = its_type;
     INSERT INTO carillon.kept_types (type, swept) VALUES (its_type, to_when)
