@@ -81,7 +81,7 @@ async fn one_who_joins_nothing_is_closed_after_a_second() {
         }
     }
     let took = at.elapsed();
-    assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(20), "{took:?}");
 }
 
 #[tokio::test]
