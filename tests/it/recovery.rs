@@ -25,6 +25,7 @@ async fn a_killed_gateway_is_not_noticed_by_those_who_come_back() {
         let (_, sid) = recovered(&mut client).await;
         client.hears("inbox:state").await;
         client.cut().await;
+        client.disconnected().await;
         let missed = [clinic.tell(&ann(), "a").await, clinic.tell(&ann(), "b").await];
         clinic.tell(&ben(), "not ann's").await;
         clinic.node.kill9().await;
