@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use carillon_tests::users::ann;
-use carillon_tests::{Clinic, NodeSettings, Postgres};
+use carillon_tests::{Clinic, NodeSettings, PATIENCE, Postgres};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -93,6 +93,36 @@ async fn a_node_that_dies_in_the_middle_repeats_nothing() {
         "SELECT count(*), count(DISTINCT title) FROM carillon.notifications WHERE room = 'patient:ann'";
     let counts = service.query_one(rows, &[]).await.unwrap();
     assert_eq!((counts.get::<_, i64>(0), counts.get::<_, i64>(1)), (400, 400));
+}
+
+/// The node keeps an event and dies before it could take it off the outbox; whoever claims it again knows it.
+#[tokio::test]
+async fn what_was_kept_and_not_taken_off_is_not_repeated() {
+    let database = Postgres::create().await;
+    let mut clinic = open(&database).await;
+    let service = database.connect().await;
+    let hold = "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''held''; END'; \
+                CREATE TRIGGER hold BEFORE DELETE ON carillon.outbox EXECUTE FUNCTION hold()";
+    service.batch_execute(hold).await.unwrap();
+    service.execute(PUBLISH, &[&event(0)]).await.unwrap();
+    let kept = async || {
+        let rows = "SELECT count(*) FROM carillon.notifications WHERE room = 'patient:ann'";
+        service.query_one(rows, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    let begun = Instant::now();
+    while kept().await == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it is never kept");
+    }
+    clinic.node.kill9().await;
+    assert_eq!(waiting(&service).await, 1);
+    let release = "DROP TRIGGER hold ON carillon.outbox; UPDATE carillon.outbox SET leased_until = NULL";
+    service.batch_execute(release).await.unwrap();
+    clinic.node.restart().await;
+    let begun = Instant::now();
+    while waiting(&service).await > 0 {
+        assert!(begun.elapsed() < PATIENCE, "it is never taken off");
+    }
+    assert_eq!(kept().await, 1);
 }
 
 /// It passes the function's own checks and not the parser's: it is laid aside with what is wrong, and the next one arrives.
