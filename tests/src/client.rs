@@ -16,7 +16,7 @@ use crate::{PATIENCE, User, spoken};
 const HELD: usize = 100_000;
 
 /// What the server says to admins of its own accord. Tests hear it only where they ask for it by name.
-const AMBIENT: [&str; 5] =
+pub(crate) const AMBIENT: [&str; 5] =
     ["user:online", "user:offline", "presence:counts", "broadcast:acks", "auth:expiring"];
 
 /// How to connect: the options of `io(url, options)`.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
+use crate::client::AMBIENT;
 
 /// A stream that is open.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Events {
         }
     }
 
-    /// That the next event is `name`; comments and `retry` are passed over.
+    /// That the next event is `name`; comments, `retry` and [`AMBIENT`] events are passed over.
     ///
     /// # Panics
     /// When it is another, or there is none.
@@ -87,7 +88,7 @@ impl Events {
             loop {
                 match self.block().await {
                     Ok(block) if block.name == name => return block,
-                    Ok(block) if block.name.is_empty() => {}
+                    Ok(block) if block.name.is_empty() || AMBIENT.contains(&block.name.as_str()) => {}
                     other => panic!("{at}: waited for {name} and got {other:?}"),
                 }
             }
