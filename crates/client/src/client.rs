@@ -140,7 +140,7 @@ impl Client {
             ItemResult::Published(published) => Ok(Published { replayed: sent.replayed, ..published }),
             ItemResult::Problem(problem) if problem.is_passing() => {
                 let (tries, waited) = (sent.tries, sent.waited);
-                let last = Trouble::Answer(problem);
+                let last = Trouble::Answer(Box::new(problem));
                 Err(Arc::new(Error::Unavailable { key: key.to_owned(), tries, waited, last }))
             }
             ItemResult::Problem(problem) => Err(Arc::new(Error::Refused(problem))),

@@ -88,7 +88,7 @@ async fn attempt<T: DeserializeOwned>(request: RequestBuilder) -> Result<(T, boo
     }
     let problem = Problem::read(status.as_u16(), &body);
     if problem.is_passing() {
-        Err(Missed::ForNow(Trouble::Answer(problem), Duration::from_secs(seconds.unwrap_or(0))))
+        Err(Missed::ForNow(Trouble::Answer(Box::new(problem)), Duration::from_secs(seconds.unwrap_or(0))))
     } else {
         Err(Missed::ForGood(Error::Refused(problem)))
     }

@@ -45,5 +45,5 @@ pub enum Trouble {
     Connection(#[source] reqwest::Error),
     /// The gateway, or a proxy in front of it, was not able to.
     #[error("{0}")]
-    Answer(Problem),
+    Answer(Box<Problem>),
 }
