@@ -1,21 +1,24 @@
-//! Services publish: the guide's examples as they stand there, and `carillon-client` through crashes and cut answers.
+//! Services publish: the guides' examples as they stand there, and `carillon-client` through crashes and cut answers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-use carillon_client::{Client, Error, Event, Notification, PaymentCompleted, Room};
+use carillon_client::{Client, Error, Event, Notification, PaymentCompleted, PrescriptionCreated, Room};
 use carillon_tests::faultproxy::{Cut, End, FaultProxy, Place, Way};
 use carillon_tests::node::{PUBLISH_KEY, binary};
 use carillon_tests::store::Store;
-use carillon_tests::{Node, NodeSettings};
+use carillon_tests::{Node, NodeSettings, PATIENCE};
 use futures_util::future::join_all;
 use serde_json::Map;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::readme::block;
 
+const MIGRATING: &str = include_str!("../../docs/guides/migrating.md");
 const GUIDE: &str = include_str!("../../docs/guides/publishing.md");
 const EXAMPLE: &str = include_str!("../../crates/client/examples/publish.rs");
 
@@ -68,7 +71,7 @@ fn payment(number: usize) -> Event {
 async fn a_service_publishes_through_crashes_and_cut_answers() {
     let mut node = Node::start(NodeSettings::default()).await;
     let proxy = FaultProxy::start(node.address()).await;
-    let carillon = Client::new(&proxy.url(), PUBLISH_KEY).unwrap().patience(carillon_tests::PATIENCE);
+    let carillon = Client::new(&proxy.url(), PUBLISH_KEY).unwrap().patience(PATIENCE);
     for _ in 0..5 {
         proxy.arm(Cut { way: Way::Down, at: Place::Inside("eventId"), end: End::Reset, times: 1 });
     }
@@ -133,4 +136,27 @@ async fn what_carillon_refuses_says_what_is_wrong() {
         panic!("a key was taken for something else")
     };
     assert_eq!(problem.code, "idempotency_mismatch");
+}
+
+/// What the guide for those who come from Node has a client do, against the demo.
+#[tokio::test]
+async fn the_client_of_the_migration_guide_hears_what_is_published() {
+    let demo = Node::start(NodeSettings::demo()).await;
+    let script = block(MIGRATING, "js", "socket.io-client", demo.url());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut client = Command::new("node");
+    client.args(["--input-type=module", "-e", &script]).current_dir(root.join("js")).kill_on_drop(true);
+    let mut client = client.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut line = async || timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    while !line().await.starts_with("inbox ") {}
+    let prescribed = PrescriptionCreated {
+        prescription_id: "rx-12".into(),
+        patient_id: "patient".parse().unwrap(),
+        details: Map::new(),
+    };
+    let carillon = Client::new(demo.url(), "demo-publish-key-not-a-secret").unwrap();
+    carillon.publish(&Event::of(&prescribed).unwrap()).await.unwrap();
+    // The simulated clinic may prescribe something else meanwhile.
+    while line().await != "prescription rx-12" {}
 }
