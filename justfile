@@ -100,6 +100,13 @@ chaos fault *sizes: test-js
     for size in {{ sizes }}; do export "CHAOS_$size"; done; \
     tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
 
+# Show that nothing is left of 120,000 connections, in some twenty minutes: `just soak SOAK_CYCLES=20` for fewer
+soak *sizes:
+    cargo build --release --package carillon --features count-allocations --target-dir target/soak
+    for size in SOAK_CYCLES=60 SOAK_CONNECTIONS=2000 {{ sizes }}; do export "$size"; done; \
+    CARILLON_BIN=$PWD/target/soak/release/carillon \
+        tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left
+
 # Write what the code says of its API into docs/api; a test holds them current
 api-docs:
     cargo run --quiet --package carillon-api --example documents -- docs/api
