@@ -99,17 +99,18 @@ impl Guest {
         let room = self.user.room();
         let theirs = log[..=end].iter().filter(|row| row.room == room || row.room == SHARED);
         let theirs: Vec<&str> = theirs.map(|row| row.id.as_str()).collect();
-        let mut last = Instant::now().checked_sub(PATIENCE).unwrap();
+        let mut last = None;
         for line in self.lines.drain(..) {
-            let heard = line.await.unwrap();
+            let heard = timeout(PATIENCE, line).await;
+            let heard = heard.unwrap_or_else(|_| panic!("{} is still served", self.user.id)).unwrap();
             assert_eq!(
                 heard.ids, theirs,
                 "{}: all of it, once, in order, and nothing after it",
                 self.user.id
             );
-            last = last.max(heard.at);
+            last = last.max(Some(heard.at));
         }
-        last
+        last.unwrap()
     }
 
     async fn is_refused(&self, cluster: &Cluster) {
@@ -143,81 +144,94 @@ async fn set_status(http: &Http, user: &User, status: &str) -> String {
     answer["notifications"][0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Publishes to these rooms in turn, by one node, until it is over.
-async fn publish(http: Http, rooms: Vec<String>, rate: u32, is_over: Arc<AtomicBool>) -> u64 {
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
-    for number in 0.. {
-        if is_over.load(SeqCst) {
-            return number;
-        }
-        pace.tick().await;
-        let room = &rooms[usize::try_from(number).unwrap() % rooms.len()];
-        http.post("/api/v1/notifications", &note(&[room], "news")).with_key().send().await.expect(201);
+/// What is published meanwhile, by every node.
+struct Load {
+    is_over: Arc<AtomicBool>,
+    publishers: Vec<JoinHandle<u64>>,
+}
+
+impl Load {
+    /// Publishes to everyone's own room and to the shared one in turn, so often a second.
+    fn start(nodes: &[Http], guests: &[&Guest], rate: usize) -> Self {
+        let rooms = guests.iter().map(|guest| guest.user.room());
+        let rooms: Arc<[String]> = rooms.chain([SHARED.to_owned()]).collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let pause =
+            Duration::from_secs(1) * u32::try_from(nodes.len()).unwrap() / u32::try_from(rate).unwrap();
+        let publisher = |http: &Http| {
+            tokio::spawn(publish(http.clone(), Arc::clone(&rooms), pause, Arc::clone(&is_over)))
+        };
+        Self { publishers: nodes.iter().map(publisher).collect(), is_over }
     }
-    unreachable!("there are enough numbers")
+
+    /// How many were published.
+    async fn finish(self) -> u64 {
+        self.is_over.store(true, SeqCst);
+        let mut published = 0;
+        for publisher in self.publishers {
+            published += publisher.await.unwrap();
+        }
+        published
+    }
+}
+
+async fn publish(http: Http, rooms: Arc<[String]>, pause: Duration, is_over: Arc<AtomicBool>) -> u64 {
+    let (mut pace, mut published) = (tokio::time::interval(pause), 0);
+    for room in rooms.iter().cycle().take_while(|_| !is_over.load(SeqCst)) {
+        pace.tick().await;
+        http.post("/api/v1/notifications", &note(&[room], "news")).with_key().send().await.expect(201);
+        published += 1;
+    }
+    published
+}
+
+async fn guests(cluster: &Cluster, name: &str, number: usize) -> Vec<Guest> {
+    let mut guests = Vec::new();
+    for n in 0..number {
+        guests.push(Guest::comes(cluster, format!("{name}{n}")).await);
+    }
+    guests
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocked_under_load_on_three_nodes() {
-    let (users, rate) = (or("CHAOS_USERS", 6_usize), or("CHAOS_RATE", 60_u32));
+    let (users, rate) = (or("CHAOS_USERS", 6), or("CHAOS_RATE", 60));
     let database = Postgres::create().await;
     let settings = NodeSettings::default().set("DATABASE_URL", database.url());
     let mut cluster = Cluster::open(&settings, 3, Meeting::Server).await;
     let nodes: Vec<Http> = cluster.urls().iter().map(|url| Http::new(url)).collect();
-    let (mut blocked, mut others) = (Vec::new(), Vec::new());
-    for n in 0..users {
-        blocked.push(Guest::comes(&cluster, format!("b{n}")).await);
-    }
-    for n in 0..users.div_ceil(3) {
-        others.push(Guest::comes(&cluster, format!("o{n}")).await);
-    }
-
-    let rooms = blocked.iter().chain(&others).map(|guest| guest.user.room());
-    let rooms: Vec<String> = rooms.chain([SHARED.to_owned()]).collect();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let publishers: Vec<_> = (nodes.iter().cloned())
-        .map(|http| tokio::spawn(publish(http, rooms.clone(), rate / 3, Arc::clone(&is_over))))
-        .collect();
+    let mut blocked = guests(&cluster, "b", users).await;
+    let mut others = guests(&cluster, "o", users.div_ceil(3)).await;
+    let load = Load::start(&nodes, &blocked.iter().chain(&others).collect::<Vec<_>>(), rate);
     let mut answers = Vec::new();
-    for (guest, node) in blocked.iter().zip((0..3).cycle()) {
+    for (guest, http) in blocked.iter().zip(nodes.iter().cycle()) {
         // So that something has come, and everything is under way.
         sleep(Duration::from_millis(200)).await;
-        answers.push((set_status(&nodes[node], &guest.user, "BLOCKED").await, Instant::now()));
+        answers.push((set_status(http, &guest.user, "BLOCKED").await, Instant::now()));
     }
     sleep(Duration::from_millis(500)).await;
-    is_over.store(true, SeqCst);
-    let mut published = 0;
-    for publisher in publishers {
-        published += publisher.await.unwrap();
-    }
+    let published = load.finish().await;
     let fence = nodes[0].post("/api/v1/notifications", &note(&[SHARED], FENCE)).with_key().send().await;
     let fence = fence.expect(201)["notifications"][0]["id"].as_str().unwrap().to_owned();
 
     let log = Store::open(&database.url()).await.unwrap().rows().await.unwrap();
     let mut took = Vec::new();
     for (guest, (told, answered)) in blocked.iter_mut().zip(&answers) {
-        let ended = timeout(PATIENCE, guest.heard(&log, told)).await;
-        let ended = ended.unwrap_or_else(|_| panic!("{} is blocked and still served", guest.user.id));
+        let ended = guest.heard(&log, told).await;
         took.push(u64::try_from(ended.saturating_duration_since(*answered).as_millis()).unwrap());
         guest.is_refused(&cluster).await;
     }
     for guest in &mut others {
-        timeout(PATIENCE, guest.heard(&log, &fence)).await.unwrap();
+        guest.heard(&log, &fence).await;
     }
     took.sort_unstable();
-    println!(
-        "block: {users} users with {} connections each, {published} published meanwhile; from the answer to the last \
-         connection's end p50 {} / p99 {} / max {} ms",
-        3 * (SOCKETS + 1),
-        share(&took, 500),
-        share(&took, 990),
-        share(&took, 1_000),
-    );
+    let [p50, p99, max] = [500, 990, 1_000].map(|permille| share(&took, permille));
+    let lines = 3 * (SOCKETS + 1);
+    println!("block: {users} users with {lines} connections each, {published} published meanwhile");
+    println!("block: from the answer to the end of the last connection p50 {p50} / p99 {p99} / max {max} ms");
 
     for node in 0..cluster.len() {
         cluster[node].kill9().await;
-    }
-    for node in 0..cluster.len() {
         cluster[node].restart().await;
     }
     for guest in &blocked {
