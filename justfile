@@ -81,6 +81,11 @@ bench-resume *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- resume {{ args }}
 
+# Measure how soon everyone hears an admin, where a million users are known; `--postgres` for that store
+bench-broadcast *args:
+    cargo build --release --package carillon --package carillon-load
+    tests/with-servers target/release/carillon-load broadcast {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec

@@ -268,6 +268,8 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
             max_connections: settings.max_connections,
             control_rate: at_least_one(settings.event_rate),
             control_burst: at_least_one(settings.event_burst),
+            handshake_rate: at_least_one(settings.handshake_rate),
+            handshake_burst: at_least_one(settings.handshake_burst),
             drain: settings.drain,
         },
         max_connections_per_user: settings.max_connections_per_user,
