@@ -3,17 +3,18 @@
 import { useState } from "react";
 
 import { useNotificationLink } from "./follow";
-import { useNotifications, useNow } from "./hooks";
+import { useNotices, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { useInbox } from "./provider";
+import { isPressing } from "./state";
 import { remaining } from "./time";
 import type { InboxNotification } from "./types";
 
 /** Urgent notifications until they are acknowledged, and maintenance until it is over or dismissed. */
 export function AnnouncementBanner() {
-  const { items } = useNotifications();
-  const urgent = items.filter((item) => item.priority === "urgent" && !item.isRead);
-  const maintenance = items.filter((item) => item.type.startsWith("MAINTENANCE") && item.priority !== "urgent");
+  const notices = useNotices();
+  const urgent = notices.filter(isPressing);
+  const maintenance = notices.filter((item) => item.priority !== "urgent");
   return (
     <>
       {urgent.map((item) => (

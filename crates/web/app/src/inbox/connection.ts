@@ -241,6 +241,8 @@ export class Fault extends Error {
   constructor(
     readonly code: string,
     message: string,
+    /** What is wrong with which field, where the server says it. */
+    readonly errors: readonly { pointer: string; detail: string }[] = [],
   ) {
     super(message);
   }
