@@ -61,7 +61,7 @@ test("the gateway is killed and started again: what was missed is there, once, a
   await accessible(page);
   await on.gateway.restart();
   ids.push(await tell("Three"), await tell("Four"));
-  await live(page, 20_000);
+  await live(page);
   await row(page, ids[3]).waitFor();
   await hasEachOnce(page, ids);
   await notice(page).getByText(/^Connected again after \d+ s\./).waitFor();

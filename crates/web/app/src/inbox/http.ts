@@ -7,10 +7,10 @@ export type Caller = Pick<ConnectionOptions, "url" | "getToken">;
 
 /** Asks the API under `/api/v1`; gives the answer's body. Fails in the words of the server, or because nothing answers. */
 export async function request<T>(caller: Caller, method: string, path: string, body?: object, more: Record<string, string> = {}): Promise<T> {
-  const headers: Record<string, string> = { authorization: `Bearer ${await caller.getToken()}`, ...more };
-  if (body) headers["content-type"] = "application/json";
   let answer: Response;
   try {
+    const headers: Record<string, string> = { authorization: `Bearer ${await caller.getToken()}`, ...more };
+    if (body) headers["content-type"] = "application/json";
     answer = await fetch(`${caller.url ?? ""}/api/v1${path}`, { method, headers, body: body ? JSON.stringify(body) : null, cache: "no-store" });
   } catch {
     throw new Fault("offline", "The gateway cannot be reached.");

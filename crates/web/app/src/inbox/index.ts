@@ -11,6 +11,7 @@ export {
   useConnection,
   useNotices,
   useNotifications,
+  useNow,
   usePresence,
   useSocket,
   useUnreadCount,

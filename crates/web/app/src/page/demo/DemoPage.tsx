@@ -64,8 +64,10 @@ function Stage({ users, shown, admin }: { users: User[]; shown: User[]; admin: U
         <PublishForm admin={admin} users={users} receipts={receipts} />
         <p className="flex items-start gap-2 text-sm text-soft">
           <Icon name="unplug" />
-          Cut someone's network, let the clinic work on or publish a few events, then give it back. Or stop the gateway in its terminal and
-          start it again. What was missed arrives at once, each notification once.
+          <span>
+            Cut someone's network, let the clinic work on or publish a few events, then give it back. Or kill the gateway (<code>pkill -9 carillon</code>),
+            publish all the same, and start it again with <code>./just demo</code>. What was missed arrives at once, each notification once.
+          </span>
         </p>
         <div data-panes className="grid items-start gap-4 lg:grid-cols-3">
           {shown.map((user) => (

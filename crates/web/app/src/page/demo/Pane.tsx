@@ -16,6 +16,7 @@ import { Icon } from "../../inbox/icons";
 import { Avatar } from "../Avatar";
 import { follow } from "../router";
 import { roleInWords, tokenOf, type User } from "../session";
+import { useQuickReturn } from "../useQuickReturn";
 import { Wire } from "./wire";
 
 interface PaneProps {
@@ -60,7 +61,7 @@ function Person({ user, wire, onReceived, onSay }: PaneProps & { wire: Wire }) {
       <div className="grid gap-2 px-3 empty:hidden">
         <AnnouncementBanner />
       </div>
-      <div className="flex h-120 min-h-0 flex-col overflow-clip rounded-b-2xl">
+      <div className="flex h-96 min-h-0 sm:h-120 flex-col overflow-clip rounded-b-2xl">
         <Inbox scrolls headingId={`${id}-inbox`} />
       </div>
     </section>
@@ -72,6 +73,7 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
   const store = useInbox();
   const { lastReturn } = useConnection();
   const [cut, setCut] = useState(false);
+  useQuickReturn(!cut);
   const action = cut ? "Give it back" : "Cut the network";
   const toggle = () => {
     if (cut) {
