@@ -203,7 +203,7 @@ test("of a sensitive notification nothing is pushed but that there is one; the p
   await live(page);
   const id = await tell("Your results are here", { type: "LAB_RESULT" });
   await row(page, id).getByRole("heading", { name: "Your results are here" }).waitFor();
-  await page.locator(`[data-toast="${id}"]`).getByText("Your results are here").waitFor();
+  await page.locator(`[data-toast="${id}"]`).getByText("About: Your results are here").waitFor();
   const told = pushed.find((frame) => frame.includes(id));
   assert.match(told, /"sensitive":true/);
   assert.ok(!pushed.some((frame) => frame.includes("results")), "no frame has its title");

@@ -20,7 +20,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Mounts the page at `/` and its files beside it. It answers whatever nothing before it did; so a gateway that is no
 /// demo has no demo users, which the page asks for before it shows how to sign in.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.route("/demo/users", web::get().to(async || web::Json([(); 0]))).service(web::resource("/{file:.*}").route(web::get().to(page)).route(web::head().to(page)));
+    config
+        .route("/demo/users", web::get().to(async || web::Json([(); 0])))
+        .service(web::resource("/{file:.*}").route(web::get().to(page)).route(web::head().to(page)));
 }
 
 async fn page(request: HttpRequest, file: web::Path<String>) -> HttpResponse {

@@ -36,7 +36,8 @@ function Urgent({ item }: { item: InboxNotification }) {
     setBusy(false);
   };
   return (
-    <section
+    <div
+      role="group"
       aria-label="Urgent announcement"
       data-banner="urgent"
       className="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-xl border-2 border-urgent bg-urgent-tint p-3 text-urgent sm:px-4"
@@ -45,8 +46,9 @@ function Urgent({ item }: { item: InboxNotification }) {
       <BannerText item={item} />
       <button type="button" className="ci-button border-urgent bg-transparent text-urgent" disabled={busy} onClick={() => void acknowledge()}>
         Acknowledge
+        <span className="sr-only">: {item.title}</span>
       </button>
-    </section>
+    </div>
   );
 }
 
@@ -66,7 +68,8 @@ function Maintenance({ item }: { item: InboxNotification }) {
   };
   const until = phase === "before" ? starts : ends;
   return (
-    <section
+    <div
+      role="group"
       aria-label="Maintenance"
       data-banner={`maintenance-${phase}`}
       className="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-xl border border-high bg-high-tint p-3 text-high sm:px-4"
@@ -83,7 +86,7 @@ function Maintenance({ item }: { item: InboxNotification }) {
         <Icon name="close" className="size-4" />
         <span className="sr-only">Dismiss: {item.title}</span>
       </button>
-    </section>
+    </div>
   );
 }
 
