@@ -31,6 +31,7 @@ mod postgres;
 mod preferences;
 mod presence;
 mod privacy;
+mod publishing;
 mod readme;
 mod recovery;
 mod refusals;

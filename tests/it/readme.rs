@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 const README: &str = include_str!("../../README.md");
 
-/// The shell block that holds these words, meant for the demo that listens at `url`.
-fn block(words: &str, url: &str) -> String {
-    let mut blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+/// The block of a document, in this language, that holds these words, meant for the demo that listens at `url`.
+pub(crate) fn block(document: &str, language: &str, words: &str, url: &str) -> String {
+    let fence = format!("```{language}\n");
+    let mut blocks = document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
     let block =
         blocks.find(|block| block.contains(words)).unwrap_or_else(|| panic!("no block with {words:?}"));
     assert!(block.contains("http://127.0.0.1:5000"));
@@ -30,7 +31,8 @@ async fn the_first_notification_comes_as_the_readme_says() {
     let demo = Node::start(NodeSettings::demo()).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     // The packages of the tests hold the official client too; those of the page need not be installed for a test.
-    let listen = block("socket.io-client", demo.url()).replace("cd crates/web/app", "cd tests/js");
+    let listen =
+        block(README, "sh", "socket.io-client", demo.url()).replace("cd crates/web/app", "cd tests/js");
     // It says when it is there, so that the publish does not come before it.
     let listen = listen.replace(
         ".on(\"notification\"",
@@ -41,7 +43,7 @@ async fn the_first_notification_comes_as_the_readme_says() {
     let mut line = async || timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
     assert_eq!(line().await, "connected");
 
-    let publish = block("curl", demo.url());
+    let publish = block(README, "sh", "curl", demo.url());
     let first = shell(&publish, root).output().await.unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(answer["notifications"][0]["room"], "patient:patient");
