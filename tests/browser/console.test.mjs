@@ -77,7 +77,7 @@ test("an announcement is previewed, goes to whom it is for, and can be followed 
     const text = await outcome.innerText();
     return /Queued for \d+ connection/.test(text) && text.includes(`Read by 1: ${patient.user.userId}`);
   }, "it says for how many it was queued, and who has read it");
-  await region(page, "Who did what").getByText("root announced or scheduled: announcement to patients").waitFor();
+  await region(page, "Who did what").getByText("root announced: announcement to patients").waitFor();
   await accessible(page);
 });
 

@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 const SPANS: Record<string, number> = { "the last hour": HOUR_MS, "the last day": 24 * HOUR_MS, "the last week": 168 * HOUR_MS };
 
 const DEEDS: Record<Action, string> = {
-  "broadcast.created": "announced or scheduled",
+  "broadcast.created": "announced",
   "broadcast.changed": "changed an announcement",
   "broadcast.canceled": "called an announcement off",
   "user.status_changed": "changed the status of",
@@ -51,7 +51,7 @@ export function Audit({ changes }: { changes: number }) {
         {answer?.items.toReversed().map((entry) => (
           <li key={entry.id} data-audit={entry.action} className="border-t border-line py-2 first:border-0">
             <p className="wrap-anywhere">
-              <strong className="font-medium">{entry.actor.replace(/^user:/, "")}</strong> {deedInWords(entry)}
+              <strong className="font-semibold">{entry.actor.replace(/^user:/, "")}</strong> {deedInWords(entry)}
             </p>
             <p className="text-soft">
               <time dateTime={entry.at}>{moment(entry.at)}</time>
@@ -72,5 +72,5 @@ function deedInWords({ action, subject, detail }: AuditEntry): string {
   if (action === "user.erased") return `${deed} ${subject}`;
   if (action !== "broadcast.created") return deed;
   const to = Array.isArray(detail.audience) ? detail.audience.map((room) => AUDIENCES[room] ?? room).join(", ").toLowerCase() : "";
-  return `${deed}: ${String(detail.kind)} to ${to}`;
+  return `${detail.publishAt ? "scheduled" : deed}: ${String(detail.kind)} to ${to}`;
 }

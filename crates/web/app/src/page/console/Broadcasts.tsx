@@ -87,7 +87,7 @@ function Row({ one, isEdited, refusal, onEdit, onTrace, onCancel }: RowProps) {
         <Icon name={icon} />
       </span>
       <div className="grid min-w-0 flex-1 gap-1">
-        <p dir="auto" className="font-medium wrap-anywhere">
+        <p dir="auto" className="font-semibold wrap-anywhere">
           {one.title}
         </p>
         <p className="text-soft wrap-anywhere">

@@ -49,12 +49,12 @@ function Outcome({ explained: { event, createdAt, notifications } }: { explained
   return (
     <div className="grid gap-2">
       <p className="text-soft">
-        {event ?? "Not a domain event"}, stored <time dateTime={createdAt}>{exact(createdAt)}</time>
+        {event ?? "A plain notification"}, stored <time dateTime={createdAt}>{exact(createdAt)}</time>
       </p>
       <ul className="grid gap-2">
         {notifications.map((part) => (
           <li key={part.id} data-trace={part.room} className="rounded-lg bg-ground p-3">
-            <p className="font-medium wrap-anywhere">{part.room}</p>
+            <p className="font-semibold wrap-anywhere">{part.room}</p>
             <p className="text-soft wrap-anywhere">{reachInWords(part)}</p>
             <p className="text-soft wrap-anywhere">{readInWords(part)}</p>
           </li>

@@ -54,9 +54,9 @@ function Stage({ users, shown, admin }: { users: User[]; shown: User[]; admin: U
           <Link href="/" className="flex items-center gap-2 rounded-lg text-lg font-semibold">
             <img src="/icon.svg" alt="" width={32} height={32} /> Carillon
           </Link>
-          <h1 className="text-soft">One clinic, three people</h1>
+          <h1 className="text-soft max-sm:sr-only">One clinic, three people</h1>
           <Link href="/" className="ci-button ci-quiet ms-auto">
-            One inbox
+            Your own inbox
           </Link>
         </div>
       </header>
