@@ -81,6 +81,25 @@ test("an announcement is previewed, goes to whom it is for, and can be followed 
   await accessible(page);
 });
 
+test("sent again because the answer was lost, it is announced once", async () => {
+  const page = await consoleOf();
+  let lost = false;
+  await page.route("**/api/v1/broadcasts", async (route) => {
+    if (lost || route.request().method() !== "POST") return route.continue();
+    lost = true;
+    await route.fetch();
+    return route.abort();
+  });
+  await page.getByLabel("Title").fill("Once");
+  await page.getByLabel("Message").fill("And no more.");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByText("The gateway cannot be reached.").waitFor();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByText("Sent.", { exact: true }).waitFor();
+  const { items } = await on.gateway.ask(root, "GET", "/broadcasts");
+  assert.equal(items.filter(({ title }) => title === "Once").length, 1);
+});
+
 test("one that is scheduled can be changed and called off", async () => {
   const page = await consoleOf(root, { timezoneId: "Europe/Berlin" });
   await page.getByLabel("Title").fill("Stocktaking");
