@@ -17,7 +17,7 @@ export {
   useUnreadCount,
 } from "./hooks";
 export { Inbox } from "./Inbox";
-export { type Caller, newKey, request } from "./http";
+export { type Caller, inWords, newKey, request } from "./http";
 export { safeLink } from "./links";
 export { NotificationBell, useTitleCount } from "./NotificationBell";
 export { NotificationFeed } from "./NotificationFeed";

@@ -3,9 +3,8 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import type { Preferences } from "./api.gen";
-import { Fault } from "./connection";
 import { useConnection } from "./hooks";
-import { request } from "./http";
+import { inWords, request } from "./http";
 import { useInbox } from "./provider";
 
 export interface PreferencesView {
@@ -29,7 +28,7 @@ export function usePreferences(): PreferencesView {
     wanted.current = types;
     show(types);
   }, []);
-  const failed = (problem: unknown) => setFault(problem instanceof Fault ? problem.message : String(problem));
+  const failed = (problem: unknown) => setFault(inWords(problem, { muted: "A muted type" }));
   const load = useCallback(
     () => request<Preferences>(options, "GET", "/preferences").then(({ muted }) => settle(muted), failed),
     [options, settle],

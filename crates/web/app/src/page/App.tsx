@@ -1,15 +1,6 @@
 import { lazy, Suspense, useEffect } from "react";
 
-import {
-  AnnouncementBanner,
-  Announcer,
-  Inbox,
-  NotificationProvider,
-  ReturnNotice,
-  Toaster,
-  useConnection,
-  useTitleCount,
-} from "../inbox";
+import { AnnouncementBanner, Announcer, Inbox, NotificationProvider, ReturnNotice, Toaster, useConnection, useTitleCount } from "../inbox";
 import { Aside } from "./Aside";
 import { Header } from "./Header";
 import { Section } from "./Section";
@@ -34,12 +25,7 @@ export function App() {
   }
   if (!session) return <SignIn />;
   return (
-    <NotificationProvider
-      key={session.token ?? session.user.userId}
-      getToken={tokenOf(session)}
-      storageKey={OFFSET_KEY}
-      onFollow={follow}
-    >
+    <NotificationProvider key={session.token ?? session.user.userId} getToken={tokenOf(session)} storageKey={OFFSET_KEY} onFollow={follow}>
       <SignedIn session={session} path={path} />
     </NotificationProvider>
   );

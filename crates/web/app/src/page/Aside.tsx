@@ -58,8 +58,8 @@ function TryThis() {
           Kill the gateway: <code>pkill -9 carillon</code> in a terminal, or close the one it runs in.
         </li>
         <li>
-          Start it again with the same command, <code>./just demo</code>. This page comes back by itself and says what it had missed: it is all
-          here, each once.
+          Start it again with the same command, <code>./just demo</code>. This page comes back by itself and says what it had missed: it is
+          all here, each once.
         </li>
         <li>Read something, and watch another tab follow.</li>
       </ol>

@@ -40,7 +40,8 @@ function Muting() {
         What you hear of
       </h2>
       <p className="mt-1 text-sm text-soft">
-        What you switch off still comes to your inbox, but as read: no toast, no count. Anything of high priority always comes, whatever is chosen here.
+        What you switch off still comes to your inbox, but as read: no toast, no count. Anything of high priority always comes, whatever is
+        chosen here.
       </p>
       <div role="alert">{fault && <p className="mt-2 text-sm text-urgent">Not saved: {fault}</p>}</div>
       {muted === undefined ? (

@@ -30,7 +30,12 @@ export function Acknowledged({ id, title }: { id: string; title: string }) {
         {Object.entries(byRole).map(([role, share]) => (
           <li key={role} className="flex items-center gap-2">
             {AUDIENCES[`role:${role}`] ?? role}
-            <meter aria-label={`${AUDIENCES[`role:${role}`] ?? role} who have acknowledged`} className="h-3 w-16" max={Math.max(1, share.of)} value={share.acked} />
+            <meter
+              aria-label={`${AUDIENCES[`role:${role}`] ?? role} who have acknowledged`}
+              className="h-3 w-16"
+              max={Math.max(1, share.of)}
+              value={share.acked}
+            />
             <span className="tabular-nums">
               {share.acked} of {share.of}
             </span>

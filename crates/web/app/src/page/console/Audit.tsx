@@ -59,7 +59,9 @@ export function Audit({ changes }: { changes: number }) {
           </li>
         ))}
       </ol>
-      {answer?.page.next != null && <p className="mt-1 text-sm text-soft">There is more: these are the first {MOST.toLocaleString()} of that time.</p>}
+      {answer?.page.next != null && (
+        <p className="mt-1 text-sm text-soft">There is more: these are the first {MOST.toLocaleString()} of that time.</p>
+      )}
     </section>
   );
 }
@@ -71,6 +73,11 @@ function deedInWords({ action, subject, detail }: AuditEntry): string {
   if (action === "user.status_changed") return `${deed} ${subject} to ${String(detail.status).toLowerCase()}`;
   if (action === "user.erased") return `${deed} ${subject}`;
   if (action !== "broadcast.created") return deed;
-  const to = Array.isArray(detail.audience) ? detail.audience.map((room) => AUDIENCES[room] ?? room).join(", ").toLowerCase() : "";
+  const to = Array.isArray(detail.audience)
+    ? detail.audience
+        .map((room) => AUDIENCES[room] ?? room)
+        .join(", ")
+        .toLowerCase()
+    : "";
   return `${detail.publishAt ? "scheduled" : deed}: ${String(detail.kind)} to ${to}`;
 }

@@ -1,9 +1,8 @@
 import { useEffect, useState } from "react";
 
-import { request, useArrivals, useInbox } from "../../inbox";
+import { inWords, request, useArrivals, useInbox } from "../../inbox";
 import type { Broadcast, BroadcastPage } from "../../inbox/api.gen";
 import { Icon } from "../../inbox/icons";
-import { inWords } from "../inWords";
 import { Acknowledged } from "./Acknowledged";
 import { AUDIENCES, KINDS, moment } from "./kinds";
 import { useAnswer } from "./useAnswer";
@@ -50,10 +49,20 @@ export function Broadcasts({ changes, editing, onEdit, onTrace, onChange }: Prop
         Announced and scheduled
       </h2>
       {list.fault && <p className="px-4 pb-3 text-sm text-urgent">{list.fault}</p>}
-      {answer?.items.length === 0 && <p className="border-t border-line px-4 py-6 text-center text-sm text-soft">Nothing has been announced yet</p>}
+      {answer?.items.length === 0 && (
+        <p className="border-t border-line px-4 py-6 text-center text-sm text-soft">Nothing has been announced yet</p>
+      )}
       <ul>
         {answer?.items.map((one) => (
-          <Row key={one.id} one={one} isEdited={editing === one.id} refusal={refused[one.id]} onEdit={onEdit} onTrace={onTrace} onCancel={() => void cancel(one)} />
+          <Row
+            key={one.id}
+            one={one}
+            isEdited={editing === one.id}
+            refusal={refused[one.id]}
+            onEdit={onEdit}
+            onTrace={onTrace}
+            onCancel={() => void cancel(one)}
+          />
         ))}
       </ul>
       {answer?.page.next && (
@@ -93,7 +102,10 @@ function Row({ one, isEdited, refusal, onEdit, onTrace, onCancel }: RowProps) {
         <p className="text-soft wrap-anywhere">
           {label} · {to} · by {one.createdBy.replace(/^user:/, "")}
         </p>
-        <p data-status-of={one.id} className={one.status === "missed" || one.late ? "text-high" : one.status === "scheduled" ? "text-accent" : "text-soft"}>
+        <p
+          data-status-of={one.id}
+          className={one.status === "missed" || one.late ? "text-high" : one.status === "scheduled" ? "text-accent" : "text-soft"}
+        >
           {statusInWords(one)}
         </p>
         {one.kind === "emergency" && one.status === "sent" && <Acknowledged id={one.id} title={one.title} />}
@@ -105,7 +117,13 @@ function Row({ one, isEdited, refusal, onEdit, onTrace, onCancel }: RowProps) {
         <div className="-ms-3 flex flex-wrap empty:hidden">
           {one.status === "scheduled" && (
             <>
-              <button type="button" className="ci-button ci-quiet px-3" aria-label={`Edit: ${one.title}`} disabled={isEdited} onClick={() => onEdit(one)}>
+              <button
+                type="button"
+                className="ci-button ci-quiet px-3"
+                aria-label={`Edit: ${one.title}`}
+                disabled={isEdited}
+                onClick={() => onEdit(one)}
+              >
                 <Icon name="pencil" className="size-4" /> Edit
               </button>
               <button type="button" className="ci-button ci-quiet px-3" aria-label={`Call off: ${one.title}`} onClick={onCancel}>
@@ -114,7 +132,12 @@ function Row({ one, isEdited, refusal, onEdit, onTrace, onCancel }: RowProps) {
             </>
           )}
           {one.status === "sent" && (
-            <button type="button" className="ci-button ci-quiet px-3" aria-label={`What became of it: ${one.title}`} onClick={() => onTrace(one.id)}>
+            <button
+              type="button"
+              className="ci-button ci-quiet px-3"
+              aria-label={`What became of it: ${one.title}`}
+              onClick={() => onTrace(one.id)}
+            >
               <Icon name="search" className="size-4" /> What became of it
             </button>
           )}

@@ -1,10 +1,10 @@
 import { type FormEvent, useState } from "react";
 
-import { newKey, request, useInbox } from "../../inbox";
+import { inWords, newKey, request, useInbox } from "../../inbox";
 import type { Broadcast, BroadcastKind } from "../../inbox/api.gen";
-import { Icon } from "../../inbox/icons";
-import { inWords } from "../inWords";
-import { AUDIENCES, KINDS, localOf, moment } from "./kinds";
+import { Choices } from "./Choices";
+import { AUDIENCES, KINDS, localOf } from "./kinds";
+import { Preview, type Words } from "./Preview";
 
 interface Props {
   /** The scheduled one that is changed; without it a new one is made. */
@@ -15,14 +15,6 @@ interface Props {
   /** Whatever was said last no longer fits. */
   onWrite: () => void;
   onLeave: () => void;
-}
-
-interface Words {
-  kind: BroadcastKind;
-  title: string;
-  message: string;
-  startsAt: string;
-  endsAt: string;
 }
 
 const INSTANTS = { publishAt: "Send at", startsAt: "Starts", endsAt: "Ends", expiresAt: "Hide after" } as const;
@@ -72,23 +64,59 @@ export function Compose({ editing, onDone, onFault, onWrite, onLeave }: Props) {
       {editing ? (
         <p className="text-sm text-soft">{KINDS[editing.kind].label}</p>
       ) : (
-        <Choices legend="Kind" name="kind" type="radio" all={kinds} chosen={[words.kind]} onChoose={([kind]) => write({ kind: kind as BroadcastKind })} />
+        <Choices
+          legend="Kind"
+          name="kind"
+          type="radio"
+          all={kinds}
+          chosen={[words.kind]}
+          onChoose={([kind]) => write({ kind: kind as BroadcastKind })}
+        />
       )}
-      <Choices legend="To" name="audience" type="checkbox" all={AUDIENCES} chosen={to} onChoose={(next) => setTo(audienceAfter(to, next))} />
+      <Choices
+        legend="To"
+        name="audience"
+        type="checkbox"
+        all={AUDIENCES}
+        chosen={to}
+        onChoose={(next) => setTo(audienceAfter(to, next))}
+      />
       <label className="field">
         Title
-        <input name="title" required maxLength={200} value={words.title} onChange={(event) => write({ title: event.target.value })} autoComplete="off" dir="auto" />
+        <input
+          name="title"
+          required
+          maxLength={200}
+          value={words.title}
+          onChange={(event) => write({ title: event.target.value })}
+          autoComplete="off"
+          dir="auto"
+        />
       </label>
       <label className="field">
         Message
-        <textarea name="message" required rows={3} maxLength={2_000} value={words.message} onChange={(event) => write({ message: event.target.value })} dir="auto" />
+        <textarea
+          name="message"
+          required
+          rows={3}
+          maxLength={2_000}
+          value={words.message}
+          onChange={(event) => write({ message: event.target.value })}
+          dir="auto"
+        />
       </label>
       {words.kind === "maintenance" && (
         <div className="grid gap-3 sm:grid-cols-2">
           {(["startsAt", "endsAt"] as const).map((name) => (
             <label key={name} className="field">
               {INSTANTS[name]}
-              <input type="datetime-local" name={name} required value={words[name]} onChange={(event) => write({ [name]: event.target.value })} />
+              <input
+                type="datetime-local"
+                name={name}
+                required
+                value={words[name]}
+                onChange={(event) => write({ [name]: event.target.value })}
+              />
             </label>
           ))}
         </div>
@@ -118,69 +146,22 @@ export function Compose({ editing, onDone, onFault, onWrite, onLeave }: Props) {
 
 const kinds = Object.fromEntries(Object.entries(KINDS).map(([kind, { label }]) => [kind, label]));
 
-interface ChoicesProps {
-  legend: string;
-  name: string;
-  type: "radio" | "checkbox";
-  all: Record<string, string>;
-  chosen: readonly string[];
-  onChoose: (chosen: string[]) => void;
-}
-
-function Choices({ legend, name, type, all, chosen, onChoose }: ChoicesProps) {
-  const turn = (value: string, on: boolean) =>
-    onChoose(type === "radio" ? [value] : on ? [...chosen, value] : chosen.filter((one) => one !== value));
-  return (
-    <fieldset>
-      <legend className="mb-1 text-sm text-soft">{legend}</legend>
-      <div className="flex flex-wrap gap-x-4">
-        {Object.entries(all).map(([value, label]) => (
-          <label key={value} className="flex min-h-11 cursor-pointer items-center gap-2 text-sm sm:min-h-9">
-            <input
-              type={type}
-              name={name}
-              value={value}
-              checked={chosen.includes(value)}
-              onChange={(event) => turn(value, event.target.checked)}
-              className="size-4.5 accent-accent"
-            />
-            {label}
-          </label>
-        ))}
-      </div>
-    </fieldset>
-  );
-}
-
-function Instant({ name, hint, editing, required }: { name: InstantName; hint: string; editing: Broadcast | undefined; required?: boolean }) {
+function Instant({
+  name,
+  hint,
+  editing,
+  required,
+}: {
+  name: InstantName;
+  hint: string;
+  editing: Broadcast | undefined;
+  required?: boolean;
+}) {
   return (
     <label className="field">
       {INSTANTS[name] + hint}
       <input type="datetime-local" name={name} defaultValue={localOf(editing?.[name])} required={required} />
     </label>
-  );
-}
-
-function Preview({ words: { kind, title, message, startsAt, endsAt } }: { words: Words }) {
-  const { icon, look, label } = KINDS[kind];
-  return (
-    <div role="group" aria-label="Preview" className={`flex gap-3 rounded-xl border p-3 ${look}`}>
-      <Icon name={icon} className="size-6" />
-      <div className="min-w-0 text-sm">
-        <p dir="auto" className="font-semibold wrap-anywhere">
-          {title || label}
-        </p>
-        <p dir="auto" className="wrap-anywhere whitespace-pre-line text-ink">
-          {message || "What they will read."}
-        </p>
-        {kind === "maintenance" && startsAt && endsAt && (
-          <p className="mt-1 font-medium">
-            {moment(startsAt)} to {moment(endsAt)}, with a countdown
-          </p>
-        )}
-        {kind === "emergency" && <p className="mt-1 font-medium">Stays on screen until each has acknowledged it.</p>}
-      </div>
-    </div>
   );
 }
 
@@ -203,7 +184,13 @@ function bodyOf(form: FormData, { kind, title, message }: Words, audience: reado
     if (local === localOf(editing?.[name])) return [];
     return [[name, local ? new Date(local).toISOString() : null] as const];
   });
-  const whole = { title, message, audience, ...(actionUrl !== (editing?.actionUrl ?? null) && { actionUrl }), ...Object.fromEntries(instants) };
+  const whole = {
+    title,
+    message,
+    audience,
+    ...(actionUrl !== (editing?.actionUrl ?? null) && { actionUrl }),
+    ...Object.fromEntries(instants),
+  };
   return editing ? whole : { kind, ...whole };
 }
 

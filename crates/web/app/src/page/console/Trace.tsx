@@ -1,9 +1,8 @@
 import { type FormEvent, useCallback, useEffect, useState } from "react";
 
-import { request, useInbox } from "../../inbox";
+import { inWords, request, useInbox } from "../../inbox";
 import type { Explained, Trace as Part } from "../../inbox/api.gen";
 import { exact } from "../../inbox/time";
-import { inWords } from "../inWords";
 
 /** What became of one publish: to whom it went, for how many sockets, and who has read it. */
 export function Trace({ wanted }: { wanted: string }) {
@@ -12,7 +11,12 @@ export function Trace({ wanted }: { wanted: string }) {
   const look = useCallback(
     async (id: string) => {
       const ask = request<Explained>(options, "GET", `/events/${encodeURIComponent(id)}`);
-      setFound(await ask.then((explained) => ({ explained }), (fault: unknown) => ({ fault: inWords(fault) })));
+      setFound(
+        await ask.then(
+          (explained) => ({ explained }),
+          (fault: unknown) => ({ fault: inWords(fault) }),
+        ),
+      );
     },
     [options],
   );

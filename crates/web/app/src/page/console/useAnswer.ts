@@ -1,7 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { request, useConnection, useInbox } from "../../inbox";
-import { inWords } from "../inWords";
+import { inWords, request, useConnection, useInbox } from "../../inbox";
 
 export interface Answered<T> {
   answer?: T;

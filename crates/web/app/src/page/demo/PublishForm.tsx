@@ -1,11 +1,10 @@
 import { type FormEvent, useState } from "react";
 
+import { inWords, newKey } from "../../inbox";
 import type { Published } from "../../inbox/api.gen";
-import { newKey } from "../../inbox";
 import { Icon } from "../../inbox/icons";
 import { tokenOf, type User } from "../session";
 import type { Receipts } from "./DemoPage";
-import { inWords } from "../inWords";
 import { EVENTS, type EventKind, publish } from "./events";
 
 interface Outcome {
@@ -149,7 +148,7 @@ function Result({ outcome: { sentAt, storedAfter, published }, receipts }: { out
   return (
     <p data-outcome={published.length} className="text-soft">
       <Icon name="check" className="me-1 inline size-4 text-good" />
-      <strong className="font-medium text-ink">Stored in {storedAfter} ms</strong> for {rooms.join(", ")}.{" "}
+      <strong className="font-medium text-ink">Stored in {inSeconds(storedAfter)}</strong> for {rooms.join(", ")}.{" "}
       {names.map((name) => {
         const mine = got.filter((receipt) => receipt.name === name);
         const last = Math.max(...mine.map(({ at }) => at)) - sentAt;
