@@ -71,7 +71,7 @@ function Person({ user, wire, onReceived, onSay }: PaneProps & { wire: Wire }) {
 /** The state of the connection, the scissors, and what came back after the last cut. */
 function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (words: string) => void }) {
   const store = useInbox();
-  const { lastReturn } = useConnection();
+  const { lastReturn, settled, status } = useConnection();
   const [cut, setCut] = useState(false);
   useQuickReturn(!cut);
   const action = cut ? "Give it back" : "Cut the network";
@@ -86,6 +86,9 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
     onSay(`${name}: the network is ${cut ? "back" : "cut"}.`);
   };
   const told = lastReturn && returnInWords(lastReturn);
+  const away = cut
+    ? "Cut off. What is published now waits in the log."
+    : settled && status === "reconnecting" && "The gateway does not answer. This comes back by itself.";
   useEffect(() => {
     if (told) onSay(`${name}: ${told}`);
   }, [told, name, onSay]);
@@ -97,8 +100,8 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
           <Icon name={cut ? "plug" : "unplug"} className="size-4" /> {action}
         </button>
       </div>
-      <p data-returned={lastReturn?.missed} className={`min-h-10 text-sm ${cut ? "text-high" : told ? "font-medium text-accent" : "text-soft"}`}>
-        {cut ? "Cut off. What is published now waits in the log." : (told ?? "Nothing has been missed so far.")}
+      <p data-returned={lastReturn?.missed} className={`min-h-10 text-sm ${away ? "text-high" : told ? "font-medium text-accent" : "text-soft"}`}>
+        {away || (told ?? "Nothing has been missed so far.")}
       </p>
     </div>
   );
