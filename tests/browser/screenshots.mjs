@@ -3,7 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import { ann, axe, bell, Gateway, launch, root, signIn } from "./harness.mjs";
+import { ann, axe, bell, doc, Gateway, launch, root, signIn } from "./harness.mjs";
 
 const [folder = "screenshots", pattern = ""] = process.argv.slice(2);
 const SIZES = [
@@ -25,6 +25,21 @@ const tellStory = async (gateway, user) => {
   }
 };
 
+/** What an admin has announced, one of each kind and standing. */
+const announceAll = async (gateway) => {
+  const at = (minutes) => new Date(Date.now() + minutes * 60_000).toISOString();
+  // Those who have been here before are who is to acknowledge.
+  for (const one of [doc, { userId: "doc-2", role: "DOCTOR" }, ann]) await gateway.ask(one, "GET", "/notifications");
+  const say = (body) => gateway.ask(root, "POST", "/broadcasts", { kind: "announcement", message: "Read it.", ...body });
+  await say({ title: "Flu vaccinations begin on Monday", audience: ["role:patient"] });
+  const off = await say({ title: "Summer party", publishAt: at(900) });
+  await gateway.ask(root, "DELETE", `/broadcasts/${off.id}`);
+  await say({ title: "New parking rules", audience: ["role:doctor", "role:admin"], publishAt: at(3_000) });
+  await say({ kind: "emergency", title: "Evacuate building B", message: "Use the stairs.", audience: ["role:doctor"] });
+  const { items } = await gateway.ask(doc, "GET", "/notifications?limit=1");
+  await gateway.ask(doc, "POST", `/notifications/${items[0].id}/ack`);
+};
+
 /** Each state: how a page of its own gets there. */
 const STATES = {
   "sign-in": async ({ page, demo }) => {
@@ -38,6 +53,31 @@ const STATES = {
   },
   inbox: ({ page, gateway }) => signIn(page, gateway, ann).then(() => page.locator("article").first().waitFor()),
   admin: ({ page, gateway }) => signIn(page, gateway, root).then(() => page.locator("article").first().waitFor()),
+  console: async ({ page, gateway }) => {
+    await signIn(page, gateway, root);
+    await page.getByRole("link", { name: "Console" }).click();
+    await page.locator("[data-acks]").waitFor();
+    await page.getByRole("radio", { name: "Maintenance" }).check();
+    await page.getByLabel("Title").fill("Booking is away tonight");
+    await page.getByLabel("Message").fill("From ten to eleven. Everything else works.");
+    await page.getByLabel("Starts").fill("2027-01-04T22:00");
+    await page.getByLabel("Ends").fill("2027-01-04T23:00");
+    await page.getByRole("button", { name: /^What became of it: Evacuate/ }).click();
+    await page.locator("[data-trace]").waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+  },
+  settings: async ({ page, gateway }) => {
+    await signIn(page, gateway, ann);
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("checkbox", { name: "Reviews" }).waitFor();
+  },
+  doctors: async ({ page, gateway }) => {
+    const guest = { userId: `guest-${Math.random()}`.slice(0, 12).replace(".", ""), role: "PATIENT" };
+    await tellStory(gateway, guest);
+    await gateway.tell(guest, "Your appointment", { data: { doctorId: "marin" } });
+    await signIn(page, gateway, guest);
+    await page.getByText("Doctor marin").waitFor();
+  },
   panel: async ({ page, gateway }) => {
     await signIn(page, gateway, ann);
     await bell(page).click();
@@ -85,7 +125,8 @@ const STATES = {
     await page.getByRole("button", { name: "Publish 10" }).click();
     await page.locator("[data-outcome]").waitFor();
     await page.locator("[data-pane=patient]").getByRole("button", { name: /^Give it back/ }).click();
-    await page.locator("[data-returned='10']").waitFor();
+    // At least the ten: the clinic works on.
+    await page.locator("[data-pane=patient] [data-returned]").waitFor();
     await page.locator("[data-pane=doctor]").getByRole("button", { name: /^Cut the network/ }).click();
     await page.locator("[data-pane=doctor] [data-status=reconnecting]").waitFor();
   },
@@ -98,6 +139,7 @@ try {
   for (let index = 0; index < 25; index += 1) await gateway.tell(ann, `Appointment ${index + 1} confirmed`, { type: "APPOINTMENT_UPDATED" });
   await tellStory(gateway, ann);
   await tellStory(gateway, root);
+  await announceAll(gateway);
   for (const [name, reach] of Object.entries(STATES)) {
     if (!name.includes(pattern)) continue;
     for (const viewport of SIZES) {
@@ -107,7 +149,7 @@ try {
       for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme });
         const file = join(folder, `${name}-${viewport.width}-${colorScheme}.png`);
-        await page.screenshot({ path: file, fullPage: name === "demo" });
+        await page.screenshot({ path: file, fullPage: name === "demo" || name === "console" });
         // The picture of the README.
         if (name === "demo") await page.locator("[data-panes]").screenshot({ path: file.replace("demo", "panes") });
         for (const fault of await axe(page)) console.log(`${file}: ${fault}`);

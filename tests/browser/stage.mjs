@@ -5,6 +5,11 @@ import { after, afterEach, before } from "node:test";
 
 import { axe, Gateway, launch, rows, signIn } from "./harness.mjs";
 
+/** A machine may be busy with other tests. */
+const PATIENCE_MS = 30_000;
+/** What Chromium itself writes where a test has cut the network or killed the gateway. */
+const LOST = /net::ERR_|WebSocket connection to/;
+
 const PHONE = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 800 };
 
@@ -13,6 +18,7 @@ export function stage(settings) {
   const stage = { gateway: undefined, browser: undefined };
   const contexts = [];
   const faults = [];
+  const expected = [];
   before(async () => {
     [stage.gateway, stage.browser] = await Promise.all([Gateway.start(settings), launch()]);
   });
@@ -22,19 +28,26 @@ export function stage(settings) {
   });
   afterEach(async () => {
     await Promise.all(contexts.splice(0).map((context) => context.close()));
-    assert.deepEqual(faults.splice(0), [], "the page threw, or asked for what its policy forbids");
+    expected.length = 0;
+    assert.deepEqual(faults.splice(0), [], "the page threw, wrote an error to its console, or asked for what its policy forbids");
   });
 
   /** A browser of someone's own, with one page. */
   stage.page = async ({ phone = false, ...options } = {}) => {
     const context = await stage.browser.newContext({ viewport: phone ? PHONE : WIDE, hasTouch: phone, locale: "en-GB", reducedMotion: "reduce", ...options });
     contexts.push(context);
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => /Content Security Policy/i.test(message.text()) && faults.push(message.text()));
+    page.on("console", (message) => {
+      const text = message.text();
+      if (message.type() === "error" && !LOST.test(text) && !expected.some((one) => one.test(text))) faults.push(text);
+    });
     return page;
   };
+
+  /** Until the end of this test, such an error in a page's console is no fault of the page. */
+  stage.expect = (error) => expected.push(error);
 
   let people = 0;
   /** Someone nobody has told anything yet. */
@@ -55,14 +68,17 @@ export function stage(settings) {
   return stage;
 }
 
-/** Axe finds nothing on this page as it is now. */
+/** Axe finds nothing on this page as it is now, nor in its dark colours. */
 export async function accessible(page) {
   assert.deepEqual(await axe(page), []);
+  await page.emulateMedia({ colorScheme: "dark" });
+  assert.deepEqual(await axe(page, ["color-contrast"]), [], "dark");
+  await page.emulateMedia({ colorScheme: null });
 }
 
 /** Waits until it is true; the message says what never became so. */
 export async function until(check, message) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + PATIENCE_MS;
   while (!(await check())) {
     assert.ok(Date.now() < end, message);
     await new Promise((later) => setTimeout(later, 25));

@@ -52,6 +52,11 @@ async fn the_demo_and_its_three_panes() {
 }
 
 #[tokio::test]
+async fn settings_doctors_and_a_session_that_renews_itself() {
+    passes("reader.test.mjs").await;
+}
+
+#[tokio::test]
 async fn the_console_of_an_admin() {
     passes("console.test.mjs").await;
 }

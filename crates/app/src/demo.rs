@@ -132,12 +132,16 @@ fn welcome(desk: &Desk, address: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the clinic's services could not get rid of while the gateway was away: it comes as soon as it is back.
+const WAITING: u64 = 3;
+
 /// Publishes what a clinic's services would, for as long as the process lives.
 async fn clinic(address: SocketAddr) {
     let http = reqwest::Client::new();
     let url = format!("http://{address}/api/v1/events");
     for number in 1_u64.. {
-        tokio::time::sleep(Duration::from_millis(rand::random_range(1_500..4_500))).await;
+        let pause = if number <= WAITING { 0 } else { rand::random_range(1_500..4_500) };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
         let Ok(body) = happening(number) else { continue };
         let sent = http.post(&url).bearer_auth(DEMO_KEY).json(&body).send().await;
         match sent.and_then(reqwest::Response::error_for_status) {

@@ -17,9 +17,12 @@ const PLACEHOLDER: &str = include_str!("placeholder.html");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Mounts the page at `/` and its files beside it. It answers whatever nothing before it did.
+/// Mounts the page at `/` and its files beside it. It answers whatever nothing before it did; so a gateway that is no
+/// demo has no demo users, which the page asks for before it shows how to sign in.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/{file:.*}").route(web::get().to(page)).route(web::head().to(page)));
+    config
+        .route("/demo/users", web::get().to(async || web::Json([(); 0])))
+        .service(web::resource("/{file:.*}").route(web::get().to(page)).route(web::head().to(page)));
 }
 
 async fn page(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
@@ -35,7 +38,7 @@ async fn page(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
 
 /// Whether this is an address of the page itself (`app/src/page/router.ts`) and no file beside it.
 fn is_address(path: &str) -> bool {
-    path.is_empty() || path == "demo" || path == "dashboard" || path.starts_with("dashboard/")
+    matches!(path, "" | "console" | "settings" | "demo" | "dashboard") || path.starts_with("dashboard/")
 }
 
 struct Found {
@@ -109,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_page_answers_for_its_own_addresses_alone() {
-        for address in ["", "demo", "dashboard", "dashboard/appointments"] {
+        for address in ["", "console", "settings", "demo", "dashboard", "dashboard/appointments"] {
             assert!(is_address(address), "{address}");
         }
         for other in ["demo/users", "index.js", "dashboards", "api/v1/nothing"] {

@@ -6,8 +6,9 @@ import type { InboxNotification, ListPage } from "../src/inbox/types";
 export function item(number: number, more: Partial<InboxNotification> = {}): InboxNotification {
   const id = `id-${String(number).padStart(4, "0")}`;
   const createdAt = new Date(Date.UTC(2026, 10, 22, 12, 0, number)).toISOString();
-  const rest = { type: "TEST", message: "", data: {}, priority: "medium", actionUrl: null, isRead: false, readAt: null } as const;
-  return { id, title: `Number ${number}`, createdAt, ...rest, ...more };
+  const rest = { event: null, type: "TEST", message: "", data: {}, priority: "medium", actionUrl: null, isRead: false, readAt: null } as const;
+  const times = { createdAt, updatedAt: createdAt, timestamp: createdAt, expiresAt: null };
+  return { id, title: `Number ${number}`, ...times, ...rest, ...more };
 }
 
 export function page(items: InboxNotification[], unread: number, next: string | null = null): ListPage {
@@ -28,6 +29,8 @@ const settle = () => new Promise<void>((done) => setImmediate(done));
 export class FakeServer {
   events!: ConnectionEvents;
   readonly questions: Question[] = [];
+  /** What stands beyond the first page, for those who look for banners there. */
+  older: InboxNotification[] = [];
 
   store(options: Partial<InboxOptions> = {}): InboxStore {
     const store = new InboxStore({ getToken: () => "token", ...options }, (_: ConnectionOptions, events) => {
@@ -40,6 +43,11 @@ export class FakeServer {
 
   private readonly ask = <T>(event: string, argument: unknown): Promise<T> =>
     new Promise((resolve, reject) => {
+      const { limit, status } = argument as { limit?: number; status?: string };
+      if (limit === 100) {
+        const wanted = this.older.filter(({ isRead }) => status === "all" || !isRead);
+        return resolve(page(wanted, wanted.length) as T);
+      }
       this.questions.push({
         event,
         argument: argument as Record<string, unknown>,

@@ -229,6 +229,32 @@ it("the unread list is asked for by itself and hears of newcomers", async () => 
   expect(titles()).toEqual(["Number 4", "Number 3", "Number 2", "Number 1"]);
 });
 
+describe("what has a banner", () => {
+  const notices = () => [...store.getSnapshot().notices];
+
+  it("is found beyond the first page, and shown in no list", async () => {
+    server.older = [item(3, { priority: "urgent" }), item(2, { type: "MAINTENANCE", isRead: true }), item(1)];
+    await loaded([item(5), item(4)], "id-0004");
+    await vi.waitFor(() => expect(notices()).toEqual(["id-0003", "id-0002"]));
+    expect(titles()).toEqual(["Number 5", "Number 4"]);
+    expect([...store.getSnapshot().items.keys()]).toHaveLength(4);
+  });
+
+  it("is not marked read with all the others: the urgent waits to be acknowledged", async () => {
+    await loaded([item(3), item(2, { priority: "urgent" }), item(1)]);
+    const reading = store.markReadUpTo("id-0003");
+    expect(unread()).toBe(1);
+    await server.next().answer({ unread: 0 });
+    const back = server.next();
+    expect(back).toMatchObject({ event: "notification:unread", argument: { ids: ["id-0002"] } });
+    await back.answer({ unread: 1 });
+    expect(await reading).toBe(true);
+    // Another tab hears of the first step alone for a moment.
+    server.events.event("notification:read", { upTo: "id-0003", unread: 1 });
+    expect(store.getSnapshot().items.get("id-0002")?.isRead).toBe(false);
+  });
+});
+
 describe("what is not pushed as it is", () => {
   const sealed = (number: number) => server.events.event("notification", { id: item(number).id, type: "TEST", sensitive: true });
   afterEach(() => vi.unstubAllGlobals());
@@ -239,12 +265,30 @@ describe("what is not pushed as it is", () => {
     await loaded([item(1)]);
     sealed(2);
     await vi.waitFor(() => expect(titles()).toEqual(["Number 2", "Number 1"]));
-    expect(fetched).toHaveBeenCalledExactlyOnceWith("/api/v1/notifications/id-0002", {
-      headers: { Authorization: "Bearer token" },
-    });
+    const headers = { authorization: "Bearer token" };
+    expect(fetched).toHaveBeenCalledExactlyOnceWith("/api/v1/notifications/id-0002", expect.objectContaining({ headers }));
     expect(unread()).toBe(2);
     sealed(2);
     expect(fetched).toHaveBeenCalledOnce();
+  });
+
+  it("stands below what has come while it was fetched, and is no news if it was replayed", async () => {
+    let answer: ((response: Response) => void) | undefined;
+    vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => (answer = resolve)));
+    await loaded([item(1)]);
+    const arrivals: boolean[] = [];
+    store.onArrival((_, live) => arrivals.push(live));
+    server.lose();
+    server.events.open();
+    sealed(2);
+    server.events.state({ status: "live" });
+    server.events.ready({ unread: 2, serverTime: new Date().toISOString(), recovered: true });
+    comes(item(3));
+    await vi.waitFor(() => expect(answer).toBeDefined());
+    answer?.(Response.json(item(2)));
+    await vi.waitFor(() => expect(titles()).toEqual(["Number 3", "Number 2", "Number 1"]));
+    expect(arrivals).toEqual([true, false]);
+    expect(store.getSnapshot().lastReturn).toMatchObject({ missed: 1 });
   });
 
   it("is in the list that is loaded anew where it cannot be fetched", async () => {

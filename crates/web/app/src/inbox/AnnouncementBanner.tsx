@@ -3,17 +3,18 @@
 import { useState } from "react";
 
 import { useNotificationLink } from "./follow";
-import { useNotifications, useNow } from "./hooks";
+import { useNotices, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { useInbox } from "./provider";
+import { isPressing } from "./state";
 import { remaining } from "./time";
 import type { InboxNotification } from "./types";
 
 /** Urgent notifications until they are acknowledged, and maintenance until it is over or dismissed. */
 export function AnnouncementBanner() {
-  const { items } = useNotifications();
-  const urgent = items.filter((item) => item.priority === "urgent" && !item.isRead);
-  const maintenance = items.filter((item) => item.type.startsWith("MAINTENANCE") && item.priority !== "urgent");
+  const notices = useNotices();
+  const urgent = notices.filter(isPressing);
+  const maintenance = notices.filter((item) => item.priority !== "urgent");
   return (
     <>
       {urgent.map((item) => (
@@ -35,7 +36,8 @@ function Urgent({ item }: { item: InboxNotification }) {
     setBusy(false);
   };
   return (
-    <section
+    <div
+      role="group"
       aria-label="Urgent announcement"
       data-banner="urgent"
       className="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-xl border-2 border-urgent bg-urgent-tint p-3 text-urgent sm:px-4"
@@ -44,8 +46,9 @@ function Urgent({ item }: { item: InboxNotification }) {
       <BannerText item={item} />
       <button type="button" className="ci-button border-urgent bg-transparent text-urgent" disabled={busy} onClick={() => void acknowledge()}>
         Acknowledge
+        <span className="sr-only">: {item.title}</span>
       </button>
-    </section>
+    </div>
   );
 }
 
@@ -65,7 +68,8 @@ function Maintenance({ item }: { item: InboxNotification }) {
   };
   const until = phase === "before" ? starts : ends;
   return (
-    <section
+    <div
+      role="group"
       aria-label="Maintenance"
       data-banner={`maintenance-${phase}`}
       className="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-xl border border-high bg-high-tint p-3 text-high sm:px-4"
@@ -82,7 +86,7 @@ function Maintenance({ item }: { item: InboxNotification }) {
         <Icon name="close" className="size-4" />
         <span className="sr-only">Dismiss: {item.title}</span>
       </button>
-    </section>
+    </div>
   );
 }
 

@@ -73,7 +73,7 @@ export function Inbox({ scrolls = false, corner, headingId }: InboxProps) {
 /** What went wrong with something that the reader did. */
 function FaultNote() {
   const store = useInbox();
-  const fault = useSyncExternalStore(store.subscribe, () => store.getSnapshot().fault);
+  const fault = useSyncExternalStore(store.subscribe, () => store.getSnapshot().fault, () => undefined);
   return (
     <div role="alert">
       {fault && (

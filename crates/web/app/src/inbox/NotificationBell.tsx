@@ -72,7 +72,7 @@ export function NotificationBell() {
         {unread > 0 && (
           <span
             aria-hidden="true"
-            className="absolute start-5.5 -top-0.5 min-w-5 rounded-full border-2 border-card bg-accent px-1 text-center text-xs leading-4 font-semibold text-on-accent"
+            className="absolute start-5.5 top-0.5 min-w-5 rounded-full border-2 border-card bg-accent px-1 text-center text-xs leading-4 font-semibold text-on-accent"
           >
             {unread > 9 ? "9+" : unread}
           </span>

@@ -5,6 +5,7 @@ import { memo, useId, useState } from "react";
 import { useNotificationLink } from "./follow";
 import { Icon, iconFor } from "./icons";
 import { useInbox } from "./provider";
+import { isPressing } from "./state";
 import { clock, exact, relative } from "./time";
 import type { InboxNotification } from "./types";
 
@@ -24,8 +25,11 @@ export interface NotificationRowProps {
 export const NotificationRow = memo(function NotificationRow({ item, now, position, total }: NotificationRowProps) {
   const store = useInbox();
   const id = useId();
-  const action = item.isRead ? "Mark unread" : "Mark read";
-  const toggle = () => void (item.isRead ? store.markUnread([item.id]) : store.markRead([item.id]));
+  const action = item.isRead ? "Mark unread" : isPressing(item) ? "Acknowledge" : "Mark read";
+  const toggle = () => {
+    if (item.isRead) void store.markUnread([item.id]);
+    else void (isPressing(item) ? store.acknowledge(item.id) : store.markRead([item.id]));
+  };
   return (
     <article
       tabIndex={0}

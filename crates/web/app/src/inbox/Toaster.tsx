@@ -14,10 +14,11 @@ const MOST_AT_ONCE = 3;
 /**
  * Shows each new notification for a moment: in the visible tab alone, and only while the panel is closed. Urgent ones
  * have their banner, and what was missed is in the inbox already. Screen readers hear the `Announcer` instead.
+ * It is ours since the toast libraries tried put style elements into the page, which a strict policy refuses.
  */
 export function Toaster() {
   const store = useInbox();
-  const panelOpen = useSyncExternalStore(store.subscribe, () => store.getSnapshot().panelOpen);
+  const panelOpen = useSyncExternalStore(store.subscribe, () => store.getSnapshot().panelOpen, () => false);
   const [toasts, setToasts] = useState<InboxNotification[]>([]);
   const [paused, setPaused] = useState(false);
   useArrivals((item, live) => {

@@ -35,6 +35,7 @@ export interface ConnectionEvents {
 
 /** A proxy that swallows the WebSocket's handshake answers nothing: after this long, polling is tried first. */
 const WEBSOCKET_PATIENCE_MS = 3_000;
+const LONGEST_PAUSE_MS = 30_000;
 const OPEN_PATIENCE_MS = 20_000;
 const ANSWER_PATIENCE_MS = 8_000;
 /** Refused for something that may pass (too many connections): the official client would not come back by itself. */
@@ -62,7 +63,7 @@ export class Connection {
       tryAllTransports: true,
       timeout: WEBSOCKET_PATIENCE_MS,
       reconnectionDelay: 1_000,
-      reconnectionDelayMax: 30_000,
+      reconnectionDelayMax: LONGEST_PAUSE_MS,
       randomizationFactor: 0.5,
     });
     this.hearSocket();
@@ -158,6 +159,8 @@ export class Connection {
       // Once the manager is through with this failure.
       setTimeout(() => this.hurry());
     });
+    // The client's own pauses are all alike once they are the longest.
+    manager.on("reconnect_attempt", () => manager.reconnectionDelayMax(LONGEST_PAUSE_MS * (1 - Math.random() / 3)));
     manager.on("open", () => {
       manager.engine.once("upgrade", () => prefer(transports, WEBSOCKET_PATIENCE_MS));
     });
@@ -241,6 +244,8 @@ export class Fault extends Error {
   constructor(
     readonly code: string,
     message: string,
+    /** What is wrong with which field, where the server says it. */
+    readonly errors: readonly { pointer: string; detail: string }[] = [],
   ) {
     super(message);
   }

@@ -4,6 +4,7 @@ import type { MouseEvent } from "react";
 
 import { safeLink } from "./links";
 import { useFollow, useInbox } from "./provider";
+import { isPressing } from "./state";
 import type { InboxNotification } from "./types";
 
 /** How long leaving the page waits for the mark to arrive. */
@@ -15,7 +16,8 @@ export function useNotificationLink(item: InboxNotification) {
   const follow = useFollow();
   const href = safeLink(item.actionUrl);
   const onClick = (event: MouseEvent) => {
-    const marked = item.isRead ? Promise.resolve(true) : store.markRead([item.id]);
+    // What is urgent is acknowledged, not just read.
+    const marked = item.isRead || isPressing(item) ? Promise.resolve(true) : store.markRead([item.id]);
     // With a modifier the browser opens it elsewhere, and this page stays.
     if (!href || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();

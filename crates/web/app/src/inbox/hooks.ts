@@ -4,12 +4,14 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 
 import { Fault, type Status } from "./connection";
 import { useInbox } from "./provider";
+import { isNotice } from "./state";
 import type { Arrival, Return, Snapshot } from "./store";
 import type { DoctorPresence, Filter, InboxNotification } from "./types";
 
 function useSelected<T>(select: (snapshot: Snapshot) => T): T {
   const store = useInbox();
-  return useSyncExternalStore(store.subscribe, () => select(store.getSnapshot()));
+  const get = () => select(store.getSnapshot());
+  return useSyncExternalStore(store.subscribe, get, get);
 }
 
 export interface Notifications {
@@ -37,6 +39,12 @@ export function useNotifications(filter: Filter = "all"): Notifications {
     }),
     [store, items, list, filter],
   );
+}
+
+/** What has a banner: the urgent until it is acknowledged, and maintenance; newest first. */
+export function useNotices(): InboxNotification[] {
+  const items = useSelected((snapshot) => snapshot.items);
+  return useMemo(() => [...items.values()].filter(isNotice).toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1)), [items]);
 }
 
 /** How many are unread, exactly; from 1,000 on it means that or more. */
@@ -72,7 +80,8 @@ export function useConnection(): ConnectionView {
 /** The socket, for events of your own; undefined while nobody is signed in. Never emit an event that ends in a string. */
 export function useSocket() {
   const store = useInbox();
-  return useSyncExternalStore(store.subscribe, () => store.connection?.raw);
+  const get = () => store.connection?.raw;
+  return useSyncExternalStore(store.subscribe, get, get);
 }
 
 /** Calls back for each notification as it comes. */

@@ -17,6 +17,10 @@ const PATHS = {
   signOut: "M14 4H5v16h9M10 12h11M17 8l4 4-4 4",
   unplug: "M4 4l16 16M9 4v4M15 4v4M7 8h10v3a5 5 0 0 1-1.500 3.500M12 16a5 5 0 0 1-5-5M12 16v5",
   plug: "M9 3.500v4.500M15 3.500v4.500M7 8h10v3a5 5 0 0 1-10 0zM12 16v5",
+  megaphone: "M4 10v4h3l8 4.500V5.500L7 10zM8 14l1 5h2.500M18 9.500a4 4 0 0 1 0 5",
+  sliders: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.500v5M9 14.500v5",
+  pencil: "M5 19l1-4L16 5l3 3L9 18zM14 7l3 3",
+  search: "M10.500 4.500a6 6 0 1 0 .01 0zM15 15l5 5",
   columns: "M4 5h16v14H4zM9.500 5v14M14.500 5v14",
 } as const;
 

@@ -9,15 +9,19 @@ export {
   type Notifications,
   useArrivals,
   useConnection,
+  useNotices,
   useNotifications,
+  useNow,
   usePresence,
   useSocket,
   useUnreadCount,
 } from "./hooks";
 export { Inbox } from "./Inbox";
+export { type Caller, inWords, newKey, request } from "./http";
 export { safeLink } from "./links";
 export { NotificationBell, useTitleCount } from "./NotificationBell";
 export { NotificationFeed } from "./NotificationFeed";
+export { type PreferencesView, usePreferences } from "./preferences";
 export { NotificationProvider, type NotificationProviderProps, useInbox } from "./provider";
 export { type Arrival, type InboxOptions, InboxStore, type Return } from "./store";
 export { Toaster } from "./Toaster";

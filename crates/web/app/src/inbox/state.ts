@@ -13,23 +13,38 @@ export interface List {
 export interface Inbox {
   items: ReadonlyMap<string, InboxNotification>;
   lists: Readonly<Record<Filter, List>>;
+  /** Those kept for their banner, though no list has come down to them yet. */
+  notices: ReadonlySet<string>;
   unread: number;
 }
 
 const NO_LIST: List = { ids: [], next: null, status: "empty" };
-export const EMPTY: Inbox = { items: new Map(), lists: { all: NO_LIST, unread: NO_LIST }, unread: 0 };
+export const EMPTY: Inbox = { items: new Map(), lists: { all: NO_LIST, unread: NO_LIST }, notices: new Set(), unread: 0 };
 
 /** The server stops counting here: this many, or more. */
 export const MOST_COUNTED = 1_000;
 
-/** A notification that has just been told, live or replayed. One that is known already changes nothing. */
-export function arrived(inbox: Inbox, item: InboxNotification): Inbox {
+/** Whether it waits to be acknowledged. */
+export const isPressing = (item: InboxNotification): boolean => item.priority === "urgent" && !item.isRead;
+
+/** Whether it has a banner beside its place in the list. */
+export const isNotice = (item: InboxNotification): boolean => isPressing(item) || item.type.startsWith("MAINTENANCE");
+
+/**
+ * A notification that has just been told, live or replayed: on top, or, if it had to be fetched first, below those that
+ * have come meanwhile (ids begin with their time). One that is known already changes nothing.
+ */
+export function arrived(inbox: Inbox, item: InboxNotification, fetched = false): Inbox {
   if (inbox.items.has(item.id)) return inbox;
-  const prepend = (list: List): List => ({ ...list, ids: [item.id, ...list.ids] });
+  const insert = (list: List): List => {
+    const newer = fetched ? list.ids.filter((id) => id > item.id) : [];
+    return { ...list, ids: [...newer, item.id, ...list.ids.filter((id) => !newer.includes(id))] };
+  };
   const { all, unread } = inbox.lists;
   return {
+    ...inbox,
     items: new Map(inbox.items).set(item.id, item),
-    lists: { all: prepend(all), unread: item.isRead ? unread : prepend(unread) },
+    lists: { all: insert(all), unread: item.isRead ? unread : insert(unread) },
     unread: inbox.unread + (item.isRead ? 0 : 1),
   };
 }
@@ -51,6 +66,12 @@ export function nextPage(inbox: Inbox, filter: Filter, page: ListPage): Inbox {
   const added = page.items.map((item) => item.id).filter((id) => !ids.includes(id));
   const list: List = { ids: [...ids, ...added], next: page.page.next, status: "ready" };
   return withItems({ ...inbox, lists: { ...inbox.lists, [filter]: list } }, page.items);
+}
+
+/** What has a banner and was found beyond the loaded pages; it takes the place of what was found before. */
+export function foundNotices(inbox: Inbox, found: readonly InboxNotification[]): Inbox {
+  const unknown = found.filter((item) => !inbox.items.has(item.id));
+  return forgetUnlisted(withItems({ ...inbox, notices: new Set(found.map((item) => item.id)) }, unknown));
 }
 
 /** Marks these as read or unread, and the count with them. Those not loaded change nothing. */
@@ -92,7 +113,8 @@ export function expire(inbox: Inbox, now: number): Inbox {
   if (over.size === 0) return inbox;
   const without = (list: List): List => ({ ...list, ids: list.ids.filter((id) => !over.has(id)) });
   const { all, unread } = inbox.lists;
-  return forgetUnlisted({ ...inbox, lists: { all: without(all), unread: without(unread) } });
+  const notices = new Set([...inbox.notices].filter((id) => !over.has(id)));
+  return forgetUnlisted({ ...inbox, notices, lists: { all: without(all), unread: without(unread) } });
 }
 
 function withItems(inbox: Inbox, fresh: readonly InboxNotification[]): Inbox {
@@ -104,7 +126,7 @@ function withItems(inbox: Inbox, fresh: readonly InboxNotification[]): Inbox {
 function forgetUnlisted(inbox: Inbox): Inbox {
   const { all, unread } = inbox.lists;
   const items = new Map<string, InboxNotification>();
-  for (const id of [...all.ids, ...unread.ids]) {
+  for (const id of [...all.ids, ...unread.ids, ...inbox.notices]) {
     const item = inbox.items.get(id);
     if (item) items.set(id, item);
   }

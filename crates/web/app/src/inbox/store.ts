@@ -1,13 +1,17 @@
 // The inbox of one user as a store: what is known (state.ts), the link (connection.ts), and what the reader does.
 
 import { Connection, type ConnectionOptions, type ConnectionState, Fault } from "./connection";
+import { request } from "./http";
 import {
   arrived,
   counted,
   EMPTY,
   expire,
   firstPage,
+  foundNotices,
   type Inbox,
+  isNotice,
+  isPressing,
   type List,
   listStatus,
   marked,
@@ -52,6 +56,8 @@ type Connect = (...arguments_: ConstructorParameters<typeof Connection>) => Link
 
 /** A count that may have crossed an arrival on its way is asked for again after this long. */
 const SETTLE_MS = 1_000;
+/** How far beyond the first page banners are looked for: among so many of all, and of those unread. */
+const NOTICES_WITHIN = 100;
 /** A timer cannot wait longer than this. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -80,7 +86,7 @@ export class InboxStore {
   private lastArrival = Number.NEGATIVE_INFINITY;
 
   constructor(
-    private readonly options: InboxOptions,
+    readonly options: InboxOptions,
     private readonly connect: Connect = (...arguments_) => new Connection(...arguments_),
   ) {}
 
@@ -143,6 +149,7 @@ export class InboxStore {
     if (page) this.show(firstPage(this.snapshot, filter, page, meanwhile), page.unread);
     else this.set(listStatus(this.snapshot, filter, "failed"));
     this.underWay.delete(meanwhile);
+    if (page?.page.next && filter === "all") void this.findNotices(page);
     if (page && this.returning && filter === "all" && before.size > 0) {
       const known = page.items.findIndex((item) => before.has(item.id));
       this.returning.missed = known < 0 ? page.items.length : known;
@@ -154,7 +161,7 @@ export class InboxStore {
     const { status, next } = this.snapshot.lists[filter];
     if (status !== "ready" || next === null) return;
     this.set(listStatus(this.snapshot, filter, "loading"));
-    const page = await this.list(filter, next);
+    const page = await this.list(filter, { before: next });
     if (!page) return this.set(listStatus(this.snapshot, filter, "ready"));
     this.show(nextPage(this.snapshot, filter, page), page.unread);
   }
@@ -168,8 +175,13 @@ export class InboxStore {
   }
 
   /** Marks read up to this one, so that whatever came meanwhile stays unread. */
-  markReadUpTo(id: string): Promise<boolean> {
-    return this.mark(upTo(this.snapshot, id), true, "notification:read", { upTo: id });
+  async markReadUpTo(id: string): Promise<boolean> {
+    const { items } = this.snapshot;
+    const pressing = [...items.values()].filter(isPressing).map((item) => item.id);
+    const others = upTo(this.snapshot, id).filter((one) => !pressing.includes(one));
+    if (!(await this.mark(others, true, "notification:read", { upTo: id }))) return false;
+    // What is urgent stays until it is acknowledged.
+    return pressing.length === 0 || this.mark(pressing, false, "notification:unread", { ids: pressing });
   }
 
   /** Acknowledges something urgent; where the server keeps no acknowledgements, having read it has to do. */
@@ -233,43 +245,53 @@ export class InboxStore {
 
   private heard(name: string, payload: unknown): void {
     if (name === "notification") {
-      const told = payload as InboxNotification | Sealed;
-      if ("sensitive" in told) void this.unseal(told.id);
-      else this.comes(told);
-    }
-    else if (name === "notification:read") this.told(payload as MarkTold, true);
+      this.notified(payload as InboxNotification | Sealed);
+    } else if (name === "notification:read") this.told(payload as MarkTold, true);
     else if (name === "notification:unread") this.told(payload as MarkTold, false);
   }
 
+  private notified(told: InboxNotification | Sealed): void {
+    // What comes before `inbox:state` is a replay, and no news.
+    const live = this.returning === undefined && this.snapshot.lists.all.status !== "empty";
+    if (this.returning && !this.snapshot.items.has(told.id)) this.returning.missed += 1;
+    if ("sensitive" in told) void this.unseal(told.id, live);
+    else this.comes(told, live);
+  }
+
   /** Fetches what was not pushed. Where that fails, the list is loaded anew and has it, or says so itself. */
-  private async unseal(id: string): Promise<void> {
+  private async unseal(id: string, live: boolean): Promise<void> {
     if (this.snapshot.items.has(id)) return;
     try {
-      const token = await this.options.getToken();
-      const url = `${this.options.url ?? ""}/api/v1/notifications/${encodeURIComponent(id)}`;
-      const answer = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
-      if (!answer.ok) throw new Fault(String(answer.status), "It could not be fetched.");
-      const item = (await answer.json()) as InboxNotification;
-      if (this.link) this.comes(item);
+      const item = await request<InboxNotification>(this.options, "GET", `/notifications/${encodeURIComponent(id)}`);
+      if (this.link) this.comes(item, live, true);
     } catch {
       if (this.link) await this.load("all");
     }
   }
 
-  private comes(item: InboxNotification): void {
+  private comes(item: InboxNotification, live: boolean, fetched = false): void {
     for (const meanwhile of this.underWay) meanwhile.push(item.id);
-    const next = arrived(this.snapshot, item);
+    const next = arrived(this.snapshot, item, fetched);
     if (next === this.snapshot) return;
     this.lastArrival = Date.now();
     this.set(next);
     this.awaitExpiry();
-    if (this.returning) this.returning.missed += 1;
-    const live = this.returning === undefined && this.snapshot.lists.all.status !== "empty";
     for (const arrival of this.arrivals) arrival(item, live);
   }
 
+  /** What has a banner may be older than the first page: it is looked for a little further, and shown nowhere else. */
+  private async findNotices({ items, page: { next }, unread }: ListPage): Promise<void> {
+    const found = (await this.list("all", { before: next, limit: NOTICES_WITHIN }))?.items ?? [];
+    const seen = [...items, ...found].filter((item) => !item.isRead).length;
+    const rest = seen < unread ? await this.list("unread", { limit: NOTICES_WITHIN }) : undefined;
+    this.set(foundNotices(this.snapshot, [...found, ...(rest?.items ?? [])].filter(isNotice)));
+    this.awaitExpiry();
+  }
+
   private told({ ids, upTo: newest, unread }: MarkTold, isRead: boolean): void {
-    const affected = ids ?? (newest ? upTo(this.snapshot, newest) : []);
+    const { items } = this.snapshot;
+    const pressing = (id: string) => isRead && items.has(id) && isPressing(items.get(id)!);
+    const affected = ids ?? (newest ? upTo(this.snapshot, newest).filter((id) => !pressing(id)) : []);
     this.set(marked(this.snapshot, affected, isRead, new Date(this.now()).toISOString()));
     this.count(unread);
   }
@@ -290,9 +312,9 @@ export class InboxStore {
     if (page) this.count(page.unread);
   }
 
-  private list(filter: Filter, before?: string): Promise<ListPage | undefined> {
-    const limit = this.options.pageSize ?? 20;
-    const asked = this.link?.ask<ListPage>("notification:list", { limit, status: filter, ...(before && { before }) });
+  private list(filter: Filter, { before, limit }: { before?: string | null; limit?: number } = {}): Promise<ListPage | undefined> {
+    const question = { limit: limit ?? this.options.pageSize ?? 20, status: filter, ...(before && { before }) };
+    const asked = this.link?.ask<ListPage>("notification:list", question);
     return asked?.catch(() => undefined) ?? Promise.resolve(undefined);
   }
 

@@ -1,7 +1,7 @@
 // Instants in the viewer's zone and in the language of the page.
 
 /** The viewer's own kind of the page's language, such as en-GB on a page in English. */
-function language(): string | undefined {
+export function language(): string | undefined {
   if (typeof document === "undefined") return undefined;
   const { lang } = document.documentElement;
   return navigator.languages.find((one) => one.split("-")[0] === lang.split("-")[0]) ?? (lang || undefined);

@@ -1,42 +1,31 @@
 import { lazy, Suspense, useEffect } from "react";
 
-import {
-  AnnouncementBanner,
-  Announcer,
-  Inbox,
-  NotificationProvider,
-  ReturnNotice,
-  Toaster,
-  useConnection,
-  useTitleCount,
-} from "../inbox";
+import { AnnouncementBanner, Announcer, Inbox, NotificationProvider, ReturnNotice, Toaster, useConnection, useTitleCount } from "../inbox";
 import { Aside } from "./Aside";
 import { Header } from "./Header";
 import { Section } from "./Section";
 import { SignIn } from "./SignIn";
 import { follow, usePath } from "./router";
-import { OFFSET_KEY, type Session, tokenOf, useSession } from "./session";
+import { isAdmin, OFFSET_KEY, type Session, tokenOf, useSession } from "./session";
+import { useQuickReturn } from "./useQuickReturn";
 
 const DemoPage = lazy(() => import("./demo/DemoPage"));
+const Console = lazy(() => import("./console/Console"));
+const Settings = lazy(() => import("./Settings"));
 
 export function App() {
   const path = usePath();
   const session = useSession();
   if (path === "/demo") {
     return (
-      <Suspense fallback={<p className="p-8 text-center text-soft">Loading…</p>}>
+      <Suspense fallback={<Loading />}>
         <DemoPage />
       </Suspense>
     );
   }
   if (!session) return <SignIn />;
   return (
-    <NotificationProvider
-      key={session.token ?? session.user.userId}
-      getToken={tokenOf(session)}
-      storageKey={OFFSET_KEY}
-      onFollow={follow}
-    >
+    <NotificationProvider key={session.token ?? session.user.userId} getToken={tokenOf(session)} storageKey={OFFSET_KEY} onFollow={follow}>
       <SignedIn session={session} path={path} />
     </NotificationProvider>
   );
@@ -44,15 +33,11 @@ export function App() {
 
 function SignedIn({ session, path }: { session: Session; path: string }) {
   useTitleCount("Carillon");
-  const section = /^\/dashboard\/?([\w-]*)/.exec(path)?.[1];
+  useQuickReturn(session.token === undefined);
   const { status, reason } = useConnection();
-  // A change of address says where the reader is now.
-  useEffect(() => {
-    if (section !== undefined) document.querySelector("h1")?.focus();
-  }, [section]);
   return (
     <>
-      <Header session={session} />
+      <Header session={session} path={path} />
       <main className="mx-auto grid w-full max-w-6xl gap-4 px-3 py-4 sm:px-4">
         <AnnouncementBanner />
         <ReturnNotice />
@@ -61,20 +46,37 @@ function SignedIn({ session, path }: { session: Session; path: string }) {
             The gateway let you go: {reason} Sign out and in again.
           </p>
         )}
-        {section === undefined ? (
-          <div className="grid items-start justify-center gap-4 grid-cols-[minmax(0,48rem)] lg:has-[aside:not(:empty)]:grid-cols-[minmax(0,1fr)_22rem]">
-            <h1 className="sr-only">Your inbox</h1>
-            <div className="card order-2 min-w-0 overflow-clip lg:order-1">
-              <Inbox />
-            </div>
-            <Aside session={session} />
-          </div>
-        ) : (
-          <Section name={section} />
-        )}
+        <Suspense fallback={<Loading />}>
+          <Place key={path} session={session} path={path} />
+        </Suspense>
       </main>
       <Toaster />
       <Announcer />
     </>
   );
+}
+
+/** What is at this address; the inbox at those that are not for this reader. */
+function Place({ session, path }: { session: Session; path: string }) {
+  const section = /^\/dashboard\/?([\w-]*)/.exec(path)?.[1];
+  // A change of address says where the reader is now; the inbox is where one begins.
+  useEffect(() => {
+    if (path !== "/") document.querySelector("h1")?.focus();
+  }, [path]);
+  if (section !== undefined) return <Section name={section} />;
+  if (path === "/settings") return <Settings session={session} />;
+  if (path === "/console" && isAdmin(session.user)) return <Console />;
+  return (
+    <div className="grid items-start justify-center gap-4 grid-cols-[minmax(0,48rem)] lg:has-[aside:not(:empty)]:grid-cols-[minmax(0,1fr)_22rem]">
+      <h1 className="sr-only">Your inbox</h1>
+      <div className="card order-2 min-w-0 overflow-clip lg:order-1">
+        <Inbox />
+      </div>
+      <Aside session={session} />
+    </div>
+  );
+}
+
+function Loading() {
+  return <p className="p-8 text-center text-soft">Loading…</p>;
 }

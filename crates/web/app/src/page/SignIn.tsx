@@ -22,17 +22,17 @@ export function SignIn() {
           Notifications that arrive at once, and are still there when you come back.
         </p>
       </div>
-      {demo && <People users={users} />}
-      {users !== undefined && <TokenForm folded={demo} />}
       {demo && (
         <Link href="/demo" className="card flex items-center gap-3 p-4 hover:border-accent">
           <Icon name="columns" className="size-7 text-accent" />
           <span className="flex-1">
             <span className="block font-medium">Watch three roles side by side</span>
-            <span className="text-sm text-soft">Publish events, cut a connection, and see what comes back.</span>
+            <span className="text-sm text-soft">Publish events, cut a connection, kill the gateway, and see that nothing is missed.</span>
           </span>
         </Link>
       )}
+      {demo && <People users={users} />}
+      {users !== undefined && <TokenForm folded={demo} />}
     </main>
   );
 }

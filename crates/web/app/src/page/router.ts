@@ -1,4 +1,5 @@
-// The page's few addresses: `/`, `/demo`, and `/dashboard/…`, where the demo's notifications lead.
+// The page's few addresses: `/`, `/console` for admins, `/settings`, `/demo`, and `/dashboard/…`, where the demo's
+// notifications lead.
 
 import { useSyncExternalStore } from "react";
 
@@ -15,7 +16,7 @@ export function usePath(): string {
   );
 }
 
-const OURS = /^\/($|demo$|dashboard(\/|$))/;
+const OURS = /^\/($|(console|settings|demo)$|dashboard(\/|$))/;
 
 /** Goes to an address of this page without loading it anew; false if it is not one of ours. */
 export function follow(url: string): boolean {

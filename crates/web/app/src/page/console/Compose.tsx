@@ -1,119 +1,203 @@
 import { type FormEvent, useState } from "react";
 
-import { Icon, type IconName } from "../../inbox/icons";
-import type { AdminApi, Kind } from "./api";
+import { inWords, newKey, request, useInbox } from "../../inbox";
+import type { Broadcast, BroadcastKind } from "../../inbox/api.gen";
+import { Choices } from "./Choices";
+import { AUDIENCES, KINDS, localOf } from "./kinds";
+import { Preview, type Words } from "./Preview";
 
-const KINDS: Record<Kind, { label: string; icon: IconName; look: string }> = {
-  announcement: { label: "Announcement", icon: "bell", look: "border-line bg-tint text-accent" },
-  maintenance: { label: "Maintenance", icon: "tools", look: "border-high bg-high-tint text-high" },
-  emergency: { label: "Emergency", icon: "alert", look: "border-urgent bg-urgent-tint text-urgent" },
-};
+interface Props {
+  /** The scheduled one that is changed; without it a new one is made. */
+  editing: Broadcast | undefined;
+  /** It has worked, and how. */
+  onDone: (words: string) => void;
+  onFault: (words: string) => void;
+  /** Whatever was said last no longer fits. */
+  onWrite: () => void;
+  onLeave: () => void;
+}
 
-const AUDIENCES = { all: "Everyone", "role:doctor": "Doctors", "role:patient": "Patients", "role:admin": "Admins" };
+const INSTANTS = { publishAt: "Send at", startsAt: "Starts", endsAt: "Ends", expiresAt: "Hide after" } as const;
+type InstantName = keyof typeof INSTANTS;
+const LABELS = { ...INSTANTS, title: "Title", message: "Message", audience: "To", actionUrl: "Leads to" };
 
-/** Writes to everyone, now or at a time, and shows beforehand what they will see. */
-export function Compose({ api, onDone }: { api: AdminApi; onDone: () => void }) {
-  const [kind, setKind] = useState<Kind>("announcement");
-  const [title, setTitle] = useState("");
-  const [message, setMessage] = useState("");
-  const [said, setSaid] = useState<{ ok: boolean; words: string }>();
+/** Writes to everyone or to some roles, now or at a time, and shows beforehand what they will see. */
+export function Compose({ editing, onDone, onFault, onWrite, onLeave }: Props) {
+  const { options } = useInbox();
+  const [words, setWords] = useState<Words>(() => wordsOf(editing));
+  const [to, setTo] = useState<readonly string[]>(editing?.audience ?? ["all"]);
+  // The same until it has worked, or something is different: sent twice, it is published once.
+  const [key, setKey] = useState(newKey);
+  const [busy, setBusy] = useState(false);
+  const write = (change: Partial<Words>) => setWords((before) => ({ ...before, ...change }));
   const send = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = event.currentTarget;
-    const instants = ["publishAt", "startsAt", "endsAt"].flatMap((name) => {
-      const local = new FormData(form).get(name);
-      return local ? [[name, new Date(String(local)).toISOString()]] : [];
-    });
-    const audience = [String(new FormData(form).get("audience"))];
+    setBusy(true);
     try {
-      const made = await api.call("POST", "/broadcasts", { kind, title, message, audience, ...Object.fromEntries(instants) });
-      if (!made) throw new Error("This gateway takes no announcements.");
-      setSaid({ ok: true, words: instants.some(([name]) => name === "publishAt") ? "Scheduled." : "Sent." });
-      setTitle("");
-      setMessage("");
+      const body = bodyOf(new FormData(form), words, to, editing);
+      if (editing) {
+        await request(options, "PATCH", `/broadcasts/${editing.id}`, { version: editing.version, ...body });
+        return onDone("Saved.");
+      }
+      const { status } = await request<Broadcast>(options, "POST", "/broadcasts", body, { "idempotency-key": key });
       form.reset();
-      onDone();
+      setWords(wordsOf(undefined));
+      setTo(["all"]);
+      setKey(newKey());
+      onDone(status === "scheduled" ? "Scheduled." : "Sent.");
     } catch (fault) {
-      setSaid({ ok: false, words: fault instanceof Error ? fault.message : String(fault) });
+      onFault(refusalInWords(fault));
+    } finally {
+      setBusy(false);
     }
   };
+  const anew = () => {
+    setKey(newKey());
+    onWrite();
+  };
   return (
-    <form onSubmit={(event) => void send(event)} aria-labelledby="compose" className="card grid gap-3 p-4">
+    <form onSubmit={(event) => void send(event)} onChange={anew} className="grid gap-3">
       <h2 id="compose" className="font-semibold">
-        Announce
+        {editing ? "Change what is scheduled" : "Announce"}
       </h2>
-      <div className="grid grid-cols-2 gap-3">
-        <label className="field">
-          Kind
-          <select value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
-            {Object.entries(KINDS).map(([value, { label }]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="field">
-          To
-          <select name="audience">
-            {Object.entries(AUDIENCES).map(([room, label]) => (
-              <option key={room} value={room}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
-      </div>
+      {editing ? (
+        <p className="text-sm text-soft">{KINDS[editing.kind].label}</p>
+      ) : (
+        <Choices
+          legend="Kind"
+          name="kind"
+          type="radio"
+          all={kinds}
+          chosen={[words.kind]}
+          onChoose={([kind]) => write({ kind: kind as BroadcastKind })}
+        />
+      )}
+      <Choices
+        legend="To"
+        name="audience"
+        type="checkbox"
+        all={AUDIENCES}
+        chosen={to}
+        onChoose={(next) => setTo(audienceAfter(to, next))}
+      />
       <label className="field">
         Title
-        <input required maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} autoComplete="off" />
+        <input
+          name="title"
+          required
+          maxLength={200}
+          value={words.title}
+          onChange={(event) => write({ title: event.target.value })}
+          autoComplete="off"
+          dir="auto"
+        />
       </label>
       <label className="field">
         Message
-        <textarea required rows={3} maxLength={2_000} value={message} onChange={(event) => setMessage(event.target.value)} />
+        <textarea
+          name="message"
+          required
+          rows={3}
+          maxLength={2_000}
+          value={words.message}
+          onChange={(event) => write({ message: event.target.value })}
+          dir="auto"
+        />
       </label>
-      <label className="field">
-        Send at (empty: now)
-        <input type="datetime-local" name="publishAt" />
-      </label>
-      {kind === "maintenance" && (
+      {words.kind === "maintenance" && (
         <div className="grid gap-3 sm:grid-cols-2">
-          <label className="field">
-            Starts
-            <input type="datetime-local" name="startsAt" required />
-          </label>
-          <label className="field">
-            Ends
-            <input type="datetime-local" name="endsAt" required />
-          </label>
+          {(["startsAt", "endsAt"] as const).map((name) => (
+            <label key={name} className="field">
+              {INSTANTS[name]}
+              <input
+                type="datetime-local"
+                name={name}
+                required
+                value={words[name]}
+                onChange={(event) => write({ [name]: event.target.value })}
+              />
+            </label>
+          ))}
         </div>
       )}
-      <Preview kind={kind} title={title} message={message} />
+      <div className="grid gap-3 sm:grid-cols-2">
+        <Instant name="publishAt" hint={editing ? "" : " (empty: now)"} editing={editing} required={editing !== undefined} />
+        <Instant name="expiresAt" hint=" (empty: never)" editing={editing} />
+      </div>
+      <label className="field">
+        Leads to (empty: nowhere)
+        <input name="actionUrl" defaultValue={editing?.actionUrl ?? ""} placeholder="/dashboard/…" autoComplete="off" spellCheck={false} />
+      </label>
+      <Preview words={words} />
       <div className="flex flex-wrap items-center gap-3">
-        <button type="submit" className="ci-button ci-primary">
-          Send
+        <button type="submit" className="ci-button ci-primary" disabled={busy || to.length === 0}>
+          {editing ? "Save" : "Send"}
         </button>
-        <p role="status" className={`flex-1 text-sm ${said?.ok ? "text-accent" : "text-urgent"}`}>
-          {said?.words}
-        </p>
+        {editing && (
+          <button type="button" className="ci-button" onClick={onLeave}>
+            Leave it as it is
+          </button>
+        )}
       </div>
     </form>
   );
 }
 
-function Preview({ kind, title, message }: { kind: Kind; title: string; message: string }) {
-  const { icon, look, label } = KINDS[kind];
+const kinds = Object.fromEntries(Object.entries(KINDS).map(([kind, { label }]) => [kind, label]));
+
+function Instant({
+  name,
+  hint,
+  editing,
+  required,
+}: {
+  name: InstantName;
+  hint: string;
+  editing: Broadcast | undefined;
+  required?: boolean;
+}) {
   return (
-    <div role="group" aria-label="Preview" className={`flex gap-3 rounded-xl border p-3 ${look}`}>
-      <Icon name={icon} className="size-6" />
-      <div className="min-w-0 text-sm">
-        <p dir="auto" className="font-semibold wrap-anywhere">
-          {title || label}
-        </p>
-        <p dir="auto" className="wrap-anywhere text-ink">
-          {message || "What they will read."}
-        </p>
-      </div>
-    </div>
+    <label className="field">
+      {INSTANTS[name] + hint}
+      <input type="datetime-local" name={name} defaultValue={localOf(editing?.[name])} required={required} />
+    </label>
   );
+}
+
+function wordsOf(editing: Broadcast | undefined): Words {
+  const { kind = "announcement", title = "", message = "" } = editing ?? {};
+  return { kind, title, message, startsAt: localOf(editing?.startsAt), endsAt: localOf(editing?.endsAt) };
+}
+
+/** Everyone includes every role, so it is either everyone or roles. */
+function audienceAfter(before: readonly string[], next: readonly string[]): readonly string[] {
+  if (!next.includes("all")) return next;
+  return before.includes("all") ? next.filter((room) => room !== "all") : ["all"];
+}
+
+/** What is sent: of a change only what is different, so that no instant loses its seconds by having been shown. */
+function bodyOf(form: FormData, { kind, title, message }: Words, audience: readonly string[], editing: Broadcast | undefined): object {
+  const actionUrl = String(form.get("actionUrl")) || null;
+  const instants = (Object.keys(INSTANTS) as InstantName[]).flatMap((name) => {
+    const local = String(form.get(name) ?? "");
+    if (local === localOf(editing?.[name])) return [];
+    return [[name, local ? new Date(local).toISOString() : null] as const];
+  });
+  const whole = {
+    title,
+    message,
+    audience,
+    ...(actionUrl !== (editing?.actionUrl ?? null) && { actionUrl }),
+    ...Object.fromEntries(instants),
+  };
+  return editing ? whole : { kind, ...whole };
+}
+
+function refusalInWords(fault: unknown): string {
+  const words = inWords(fault, LABELS);
+  const code = (fault as { code?: string }).code;
+  if (code === "not_scheduled") return `It is too late to change it. ${words}`;
+  if (code === "version_mismatch") return `Another admin has changed it meanwhile. ${words} Leave it, and edit it again.`;
+  return words;
 }

@@ -1,85 +1,83 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useRef, useState } from "react";
 
-import { useConnection, useSocket } from "../../inbox";
-import { type Session, tokenOf } from "../session";
-import { AdminApi, type Broadcast, type Counts, type Person } from "./api";
+import type { Broadcast } from "../../inbox/api.gen";
+import { Audit } from "./Audit";
 import { Broadcasts } from "./Broadcasts";
 import { Compose } from "./Compose";
+import { Online } from "./Online";
 import { Trace } from "./Trace";
 
-/** For admins: who is online, and what they announce. Each part shows only where the gateway has it. */
-export default function Console({ session }: { session: Session }) {
-  const [api] = useState(() => new AdminApi(tokenOf(session)));
-  const { status } = useConnection();
-  const [broadcasts, setBroadcasts] = useState<Broadcast[]>();
-  const reload = useCallback(() => void api.broadcasts().then(setBroadcasts, () => setBroadcasts(undefined)), [api]);
-  // What is there may differ after a restart: looked for at each connect.
-  useEffect(() => {
-    if (status === "live") reload();
-  }, [status, reload]);
+/** For admins: who is online, what is announced, what became of it, and who did what. */
+export default function Console() {
+  const [editing, setEditing] = useState<Broadcast>();
+  const [traced, setTraced] = useState(() => new URLSearchParams(location.search).get("event") ?? "");
+  // One more with each change made here: the lists look again.
+  const [changes, setChanges] = useState(0);
+  const [said, setSaid] = useState<{ ok: boolean; words: string }>();
+  const composer = useRef<HTMLElement>(null);
+  const tracer = useRef<HTMLElement>(null);
+  const changed = useCallback(() => setChanges((before) => before + 1), []);
+  const edit = (one: Broadcast) => {
+    setSaid(undefined);
+    setEditing(one);
+    show(composer.current, "input");
+  };
+  const trace = (id: string) => {
+    setTraced(id);
+    show(tracer.current, "input");
+  };
+  const leave = () => {
+    setSaid(undefined);
+    setEditing(undefined);
+    show(composer.current, "input");
+  };
+  const done = (words: string) => {
+    if (editing) leave();
+    setSaid({ ok: true, words });
+    changed();
+  };
+  const failed = (words: string) => {
+    setSaid({ ok: false, words });
+    changed();
+  };
   return (
     <>
-      <Online api={api} />
-      {broadcasts && <Compose api={api} onDone={reload} />}
-      {broadcasts && broadcasts.length > 0 && <Broadcasts api={api} list={broadcasts} onChange={reload} />}
-      {broadcasts && <Trace api={api} />}
+      <h1 tabIndex={-1} className="px-1 text-xl font-semibold outline-none">
+        Console
+      </h1>
+      <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_24rem]">
+        <div className="grid min-w-0 gap-4">
+          <section ref={composer} aria-labelledby="compose" className="card p-4">
+            <Compose
+              key={editing?.id ?? ""}
+              editing={editing}
+              onDone={done}
+              onFault={failed}
+              onWrite={() => setSaid(undefined)}
+              onLeave={leave}
+            />
+            <p role="status" className={`mt-3 text-sm empty:hidden ${said?.ok ? "text-accent" : "text-urgent"}`}>
+              {said?.words}
+            </p>
+          </section>
+          <Broadcasts changes={changes} editing={editing?.id} onEdit={edit} onTrace={trace} onChange={changed} />
+        </div>
+        <div className="grid min-w-0 gap-4">
+          <Online />
+          <section ref={tracer} aria-labelledby="trace" className="card p-4">
+            <Trace key={traced} wanted={traced} />
+          </section>
+          <Audit changes={changes} />
+        </div>
+      </div>
     </>
   );
 }
 
-const ROLES = [
-  ["admin", "Admins"],
-  ["doctor", "Doctors"],
-  ["patient", "Patients"],
-] as const;
-
-function Online({ api }: { api: AdminApi }) {
-  const socket = useSocket();
-  const { status } = useConnection();
-  const [counts, setCounts] = useState<Counts>();
-  const [people, setPeople] = useState<Person[]>();
-  useEffect(() => {
-    if (status !== "live" || !socket) return;
-    const look = () => void api.people().then(setPeople, () => setPeople(undefined));
-    api.counts().then(setCounts, () => setCounts(undefined));
-    look();
-    socket.on("presence:counts", setCounts);
-    socket.on("user:online", look);
-    socket.on("user:offline", look);
-    return () => {
-      socket.off("presence:counts", setCounts);
-      socket.off("user:online", look);
-      socket.off("user:offline", look);
-    };
-  }, [api, socket, status]);
-  if (!counts) return null;
-  return (
-    <section aria-labelledby="online" className="card p-4">
-      <h2 id="online" className="font-semibold">
-        Online now
-      </h2>
-      <dl className="mt-2 grid grid-cols-3 gap-2 text-center">
-        {ROLES.map(([role, label]) => (
-          <div key={role} className="rounded-lg bg-ground p-2">
-            <dt className="text-[0.8125rem] text-soft">{label}</dt>
-            <dd className="text-xl font-semibold tabular-nums">{counts[role]}</dd>
-          </div>
-        ))}
-      </dl>
-      <p className="mt-2 text-sm text-soft">{counts.connections} connections in all</p>
-      {people && people.length > 0 && (
-        <details className="mt-1 text-sm">
-          <summary className="min-h-11 cursor-pointer content-center text-soft">Who they are</summary>
-          <ul className="grid max-h-60 gap-1 overflow-y-auto" tabIndex={0} aria-label="Users online">
-            {people.map(({ userId, email, role }) => (
-              <li key={userId} className="flex justify-between gap-2">
-                <span className="truncate">{email ?? userId}</span>
-                <span className="text-soft">{role.toLowerCase()}</span>
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
-    </section>
-  );
+/** Brings a part of the console into view, and the reader to its first field. */
+function show(part: HTMLElement | null, field: string): void {
+  requestAnimationFrame(() => {
+    part?.scrollIntoView({ block: "start" });
+    part?.querySelector<HTMLElement>(field)?.focus({ preventScroll: true });
+  });
 }

@@ -54,9 +54,9 @@ function Stage({ users, shown, admin }: { users: User[]; shown: User[]; admin: U
           <Link href="/" className="flex items-center gap-2 rounded-lg text-lg font-semibold">
             <img src="/icon.svg" alt="" width={32} height={32} /> Carillon
           </Link>
-          <h1 className="text-soft">One clinic, three people</h1>
+          <h1 className="text-soft max-sm:sr-only">One clinic, three people</h1>
           <Link href="/" className="ci-button ci-quiet ms-auto">
-            One inbox
+            Your own inbox
           </Link>
         </div>
       </header>
@@ -64,8 +64,10 @@ function Stage({ users, shown, admin }: { users: User[]; shown: User[]; admin: U
         <PublishForm admin={admin} users={users} receipts={receipts} />
         <p className="flex items-start gap-2 text-sm text-soft">
           <Icon name="unplug" />
-          Cut someone's network, let the clinic work on or publish a few events, then give it back. Or stop the gateway in its terminal and
-          start it again. What was missed arrives at once, each notification once.
+          <span>
+            Cut someone's network, let the clinic work on or publish a few events, then give it back. Or kill the gateway (<code>pkill -9 carillon</code>),
+            publish all the same, and start it again with <code>./just demo</code>. What was missed arrives at once, each notification once.
+          </span>
         </p>
         <div data-panes className="grid items-start gap-4 lg:grid-cols-3">
           {shown.map((user) => (

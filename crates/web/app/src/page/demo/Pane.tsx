@@ -16,6 +16,7 @@ import { Icon } from "../../inbox/icons";
 import { Avatar } from "../Avatar";
 import { follow } from "../router";
 import { roleInWords, tokenOf, type User } from "../session";
+import { useQuickReturn } from "../useQuickReturn";
 import { Wire } from "./wire";
 
 interface PaneProps {
@@ -60,7 +61,7 @@ function Person({ user, wire, onReceived, onSay }: PaneProps & { wire: Wire }) {
       <div className="grid gap-2 px-3 empty:hidden">
         <AnnouncementBanner />
       </div>
-      <div className="flex h-120 min-h-0 flex-col overflow-clip rounded-b-2xl">
+      <div className="flex h-96 min-h-0 sm:h-120 flex-col overflow-clip rounded-b-2xl">
         <Inbox scrolls headingId={`${id}-inbox`} />
       </div>
     </section>
@@ -70,8 +71,9 @@ function Person({ user, wire, onReceived, onSay }: PaneProps & { wire: Wire }) {
 /** The state of the connection, the scissors, and what came back after the last cut. */
 function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (words: string) => void }) {
   const store = useInbox();
-  const { lastReturn } = useConnection();
+  const { lastReturn, settled, status } = useConnection();
   const [cut, setCut] = useState(false);
+  useQuickReturn(!cut);
   const action = cut ? "Give it back" : "Cut the network";
   const toggle = () => {
     if (cut) {
@@ -84,6 +86,9 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
     onSay(`${name}: the network is ${cut ? "back" : "cut"}.`);
   };
   const told = lastReturn && returnInWords(lastReturn);
+  const away = cut
+    ? "Cut off. What is published now waits in the log."
+    : settled && status === "reconnecting" && "The gateway does not answer. This comes back by itself.";
   useEffect(() => {
     if (told) onSay(`${name}: ${told}`);
   }, [told, name, onSay]);
@@ -95,8 +100,8 @@ function Network({ wire, name, onSay }: { wire: Wire; name: string; onSay: (word
           <Icon name={cut ? "plug" : "unplug"} className="size-4" /> {action}
         </button>
       </div>
-      <p data-returned={lastReturn?.missed} className={`min-h-10 text-sm ${cut ? "text-high" : told ? "font-medium text-accent" : "text-soft"}`}>
-        {cut ? "Cut off. What is published now waits in the log." : (told ?? "Nothing has been missed so far.")}
+      <p data-returned={lastReturn?.missed} className={`min-h-10 text-sm ${away ? "text-high" : told ? "font-medium text-accent" : "text-soft"}`}>
+        {away || (told ?? "Nothing has been missed so far.")}
       </p>
     </div>
   );

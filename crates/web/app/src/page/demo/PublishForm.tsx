@@ -1,9 +1,11 @@
 import { type FormEvent, useState } from "react";
 
+import { inWords, newKey } from "../../inbox";
+import type { Published } from "../../inbox/api.gen";
 import { Icon } from "../../inbox/icons";
 import { tokenOf, type User } from "../session";
 import type { Receipts } from "./DemoPage";
-import { EVENTS, type EventKind, type Published, publish } from "./events";
+import { EVENTS, type EventKind, publish } from "./events";
 
 interface Outcome {
   sentAt: number;
@@ -16,6 +18,7 @@ export function PublishForm({ admin, users, receipts }: { admin: User; users: Us
   const [kind, setKind] = useState<EventKind>(EVENTS[0]!);
   const [outcome, setOutcome] = useState<Outcome>();
   const [fault, setFault] = useState<string>();
+  const [waiting, setWaiting] = useState(false);
   const send = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const times = Number((event.nativeEvent as SubmitEvent).submitter?.getAttribute("value") ?? 1);
@@ -23,13 +26,15 @@ export function PublishForm({ admin, users, receipts }: { admin: User; users: Us
     setFault(undefined);
     setOutcome(undefined);
     try {
-      const token = await tokenOf({ user: admin })();
+      const caller = { getToken: tokenOf({ user: admin }) };
       const sentAt = Date.now();
       const bodies = Array.from({ length: times }, () => bodyOf(kind, form));
-      const published = await Promise.all(bodies.map((body) => publish(token ?? "", body)));
+      const published = await Promise.all(bodies.map((body) => publish(caller, body, () => setWaiting(true))));
       setOutcome({ sentAt, storedAfter: Date.now() - sentAt, published });
     } catch (problem) {
-      setFault(problem instanceof Error ? problem.message : String(problem));
+      setFault(inWords(problem));
+    } finally {
+      setWaiting(false);
     }
   };
   return (
@@ -37,7 +42,7 @@ export function PublishForm({ admin, users, receipts }: { admin: User; users: Us
       <h2 id="publish" className="font-semibold">
         Publish an event
       </h2>
-      <div className="grid grid-cols-1 gap-3 min-[26rem]:grid-cols-2 lg:grid-cols-4">
+      <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <label className="field">
           Event
           <select value={kind.name} onChange={(event) => setKind(EVENTS.find(({ name }) => name === event.target.value) ?? kind)}>
@@ -71,13 +76,14 @@ export function PublishForm({ admin, users, receipts }: { admin: User; users: Us
         </div>
       </details>
       <div className="flex flex-wrap items-center gap-2">
-        <button type="submit" value="1" className="ci-button ci-primary">
+        <button type="submit" value="1" className="ci-button ci-primary" disabled={waiting}>
           Publish
         </button>
-        <button type="submit" value="10" className="ci-button">
+        <button type="submit" value="10" className="ci-button" disabled={waiting}>
           Publish 10
         </button>
         <div role="status" className="min-w-0 flex-1 basis-64 text-sm">
+          {waiting && <p className="text-high">The gateway does not answer. Trying again with the same key: it will be published once.</p>}
           {fault && <p className="text-urgent">{fault}</p>}
           {outcome && <Result outcome={outcome} receipts={receipts} />}
         </div>
@@ -130,7 +136,7 @@ function Fields({ kind, users }: { kind: EventKind; users: User[] }) {
 function bodyOf(kind: EventKind, form: FormData): object {
   const text = (name: string) => String(form.get(name) ?? "");
   // Ids that the form does not ask for are of this publish alone.
-  const data = Object.fromEntries(kind.needs.map((need) => [need, text(need) || `demo-${crypto.randomUUID().slice(0, 8)}`]));
+  const data = Object.fromEntries(kind.needs.map((need) => [need, text(need) || `demo-${newKey().slice(0, 8)}`]));
   const words = Object.fromEntries(["title", "message", "priority"].flatMap((name) => (text(name) ? [[name, text(name)]] : [])));
   return { event: kind.name, data, actionUrl: text("actionUrl") || kind.actionUrl, ...words };
 }
@@ -142,7 +148,7 @@ function Result({ outcome: { sentAt, storedAfter, published }, receipts }: { out
   return (
     <p data-outcome={published.length} className="text-soft">
       <Icon name="check" className="me-1 inline size-4 text-good" />
-      <strong className="font-medium text-ink">Stored in {storedAfter} ms</strong> for {rooms.join(", ")}.{" "}
+      <strong className="font-medium text-ink">Stored in {inSeconds(storedAfter)}</strong> for {rooms.join(", ")}.{" "}
       {names.map((name) => {
         const mine = got.filter((receipt) => receipt.name === name);
         const last = Math.max(...mine.map(({ at }) => at)) - sentAt;

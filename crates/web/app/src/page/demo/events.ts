@@ -1,5 +1,8 @@
 // The eight domain events, as a form can make them.
 
+import { type Caller, Fault, newKey, request } from "../../inbox";
+import type { Published } from "../../inbox/api.gen";
+
 export type Need = "appointmentId" | "doctorId" | "patientId" | "paymentId" | "prescriptionId" | "reviewId" | "scheduleId" | "userId" | "status";
 
 export interface EventKind {
@@ -30,20 +33,23 @@ export const EVENTS: readonly EventKind[] = [
   { name: "user:status_changed", label: "Account status changed", needs: ["userId", "status"], statuses: ["ACTIVE", "BLOCKED"], actionUrl: "/dashboard" },
 ];
 
-export interface Published {
-  eventId: string;
-  notifications: { id: string; room: string }[];
-}
+/** For this long a publish is tried again. */
+const TRIES = 120;
+const PAUSE_MS = 1_000;
 
-/** Publishes with an admin's token, as a service would with its key. Fails in the words of the server. */
-export async function publish(token: string, body: object): Promise<Published> {
-  const answer = await fetch("/api/v1/events", {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json", "idempotency-key": crypto.randomUUID() },
-    body: JSON.stringify(body),
-  });
-  const said = await answer.json();
-  if (answer.ok) return said as Published;
-  const faults = (said.errors ?? []) as { pointer: string; detail: string }[];
-  throw new Error(faults.map(({ pointer, detail }) => `${pointer}: ${detail}`).join("; ") || said.detail || said.title);
+/**
+ * Publishes as a service should: what may not have arrived is sent again with the same key, so that it is published
+ * once whatever becomes of the gateway. `onWait` hears that it takes more than one try.
+ */
+export async function publish(caller: Caller, body: object, onWait: () => void): Promise<Published> {
+  const key = newKey();
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await request<Published>(caller, "POST", "/events", body, { "idempotency-key": key });
+    } catch (fault) {
+      if (left === 0 || !(fault instanceof Fault && ["offline", "unavailable"].includes(fault.code))) throw fault;
+      onWait();
+      await new Promise((later) => setTimeout(later, PAUSE_MS));
+    }
+  }
 }
