@@ -21,7 +21,7 @@ const REST: u32 = 9;
 /// However long it took. A look must not miss what came since the last one, which is [`WITHIN`].
 const LONGEST: Duration = Duration::from_secs(10);
 /// How far back a look goes: an acknowledgement is seen by its commit, which may come a while after its time.
-const WITHIN: Duration = Duration::from_secs(15);
+const WITHIN: Duration = Duration::from_secs(30);
 /// How many emergencies are remembered; there is seldom more than one.
 const MOST: usize = 256;
 

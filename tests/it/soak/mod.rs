@@ -65,7 +65,7 @@ async fn nothing_is_left_of_those_who_came() {
         println!("cycle {cycle}, {:.1} s: {sample}", began.elapsed().as_secs_f32());
         samples.push(sample);
     }
-    let base = samples.get(WARM_UP - 1).expect("more cycles than the warm-up has");
+    let base = samples.get(WARM_UP - 1).unwrap();
     for sample in &samples {
         assert!(
             sample.gauges.values().all(|value| *value == 0.0),
@@ -73,7 +73,7 @@ async fn nothing_is_left_of_those_who_came() {
             sample.gauges
         );
     }
-    let last = samples.last().expect("a cycle");
+    let last = samples.last().unwrap();
     assert!(
         last.descriptors <= base.descriptors,
         "{} descriptors became {}",
@@ -194,10 +194,10 @@ impl Soak {
             gauges: self.gauges().await,
             allocated: metrics.get("carillon_allocated_bytes").copied(),
             resident: self.node.resident(),
-            descriptors: descriptors.expect("the node lives").count(),
+            descriptors: descriptors.unwrap().count(),
             tasks: metrics["carillon_tasks"],
             redis_keys: self.redis.command(&[b"DBSIZE"]).trim().to_owned(),
-            backends: client.query_one(backends, &[]).await.expect("PostgreSQL answers").get(0),
+            backends: client.query_one(backends, &[]).await.unwrap().get(0),
         }
     }
 }

@@ -61,11 +61,11 @@ enum Link {
 impl Visitor {
     pub(super) async fn open(address: &str, user: &User, way: Way, ending: Ending) -> Self {
         let link = match way {
-            Way::WebSocket => Link::Socket(RawSocket::open(address).await.expect("a WebSocket").0),
+            Way::WebSocket => Link::Socket(RawSocket::open(address).await.unwrap().0),
             Way::Polling | Way::Upgraded => {
                 let mut tcp = Raw::connect(address).await;
-                let open = tcp.ask("GET", POLLING, "", "").await.expect("a session");
-                Link::Polling(format!("{POLLING}&sid={}", sid(&open.body).expect("a sid")), Vec::new())
+                let open = tcp.ask("GET", POLLING, "", "").await.unwrap();
+                Link::Polling(format!("{POLLING}&sid={}", sid(&open.body).unwrap()), Vec::new())
             }
         };
         let (user, address) = (user.clone(), address.to_owned());
@@ -83,21 +83,19 @@ impl Visitor {
     async fn join(&mut self, auth: &Value) -> Value {
         self.say(&format!("40{auth}")).await;
         let connected = self.hear().await;
-        let connected: Value =
-            serde_json::from_str(connected.strip_prefix("40").expect("CONNECT")).expect("JSON");
-        self.sid = connected["sid"].as_str().expect("a sid").to_owned();
+        let connected: Value = serde_json::from_str(connected.strip_prefix("40").unwrap()).unwrap();
+        self.sid = connected["sid"].as_str().unwrap().to_owned();
         self.pid = connected["pid"].clone();
         self.event("inbox:state").await
     }
 
     async fn upgrade(&mut self) {
         let Link::Polling(path, _) = &self.link else { unreachable!("it polls") };
-        let (_, sid) = path.split_once("&sid=").expect("a sid");
-        let mut socket =
-            RawSocket::upgrade(&self.address, &format!("&sid={sid}")).await.expect("a WebSocket");
-        socket.text("2probe").await.expect("a probe");
+        let (_, sid) = path.split_once("&sid=").unwrap();
+        let mut socket = RawSocket::upgrade(&self.address, &format!("&sid={sid}")).await.unwrap();
+        socket.text("2probe").await.unwrap();
         assert_eq!(socket.hear().await, Heard::Text("3probe".into()));
-        socket.text("5").await.expect("an upgrade");
+        socket.text("5").await.unwrap();
         self.link = Link::Socket(socket);
     }
 
@@ -108,7 +106,7 @@ impl Visitor {
 
     /// Loses its connection and comes back as who it was, by WebSocket.
     pub(super) async fn breaks_and_is_resumed(mut self) -> Self {
-        let (socket, _) = RawSocket::open(&self.address).await.expect("a WebSocket");
+        let (socket, _) = RawSocket::open(&self.address).await.unwrap();
         let mut lost = match std::mem::replace(&mut self.link, Link::Socket(socket)) {
             Link::Socket(lost) => {
                 lost.tcp.reset();
@@ -194,7 +192,7 @@ impl Visitor {
         loop {
             let packet = self.hear().await;
             let Some(event) = packet.strip_prefix("42") else { panic!("{}: {packet}", self.user.id) };
-            let event: Value = serde_json::from_str(event).expect("JSON");
+            let event: Value = serde_json::from_str(event).unwrap();
             if event[2].is_string() {
                 self.offset = event[2].clone();
             }
@@ -222,7 +220,7 @@ impl Visitor {
     /// One GET, and an answer to a ping; whether the session is still there.
     async fn poll(&mut self) -> bool {
         let Link::Polling(path, heard) = &mut self.link else { unreachable!("it polls") };
-        let answer = Raw::connect(&self.address).await.ask("GET", path, "", "").await.expect("an answer");
+        let answer = Raw::connect(&self.address).await.ask("GET", path, "", "").await.unwrap();
         let mut is_pinged = false;
         for packet in answer.body.split('\u{1e}') {
             match packet {
