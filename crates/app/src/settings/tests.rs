@@ -9,7 +9,7 @@ use super::*;
 const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
 
 /// The contract's names and defaults, and those that have come since, in TOML; `None` is unset.
-const CONTRACT: [(&str, Option<&str>); 39] = [
+const CONTRACT: [(&str, Option<&str>); 41] = [
     ("SOCKET_HOST", Some("\"127.0.0.1\"")),
     ("SOCKET_PORT", Some("5000")),
     ("METRICS_PORT", None),
@@ -47,6 +47,8 @@ const CONTRACT: [(&str, Option<&str>); 39] = [
     ("NOTIFICATION_TYPES", None),
     ("SENSITIVE_TYPES", None),
     ("RETENTION_DAYS_BY_TYPE", None),
+    ("REDIS_EMITTER", Some("\"off\"")),
+    ("REDIS_EMITTER_KEY", Some("\"socket.io\"")),
     ("USER_RATE", Some("100")),
     ("USER_BURST", Some("400")),
 ];
@@ -231,6 +233,22 @@ fn redis_has_one_address_and_its_password_is_not_told() {
     let url = [("REDIS_URL", "redis-cluster://u:hunter2@cache:7000")];
     let printed = load(None, &url, Tokens::Optional).unwrap().to_toml().unwrap();
     assert!(printed.contains("redis-cluster://cache:7000") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn back_ends_are_heard_over_a_redis_or_not_at_all() {
+    refused("REDIS_EMITTER", "live", "needs REDIS_URL");
+    refused("REDIS_EMITTER", "on", "off, live or stored");
+    for wrong in ["a*", "a b", "a[b]", &"k".repeat(65)] {
+        refused("REDIS_EMITTER_KEY", wrong, "1 to 64");
+    }
+    let set =
+        [("REDIS_URL", "redis://cache"), ("REDIS_EMITTER", "stored"), ("REDIS_EMITTER_KEY", "my.app:1")];
+    let settings = load(None, &set, Tokens::Optional).unwrap();
+    assert_eq!(
+        (settings.redis_emitter, settings.redis_emitter_key.as_str()),
+        (EmitterMode::Stored, "my.app:1")
+    );
 }
 
 #[test]
