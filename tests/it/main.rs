@@ -13,6 +13,7 @@ mod cluster_presence;
 mod conformance;
 mod deploy;
 mod durability;
+mod emitter;
 mod explain;
 mod faults;
 mod fuzz;

@@ -258,6 +258,31 @@ impl Client {
         }
     }
 
+    /// All that it hears of a back end up to the event `last`, which is a back end's too: names and arguments, of which the API's
+    /// document knows nothing.
+    ///
+    /// # Panics
+    /// When `last` does not come.
+    #[track_caller]
+    pub fn hears_until(&mut self, last: &str) -> impl Future<Output = Vec<(String, Vec<Value>)>> {
+        let at = Location::caller();
+        async move {
+            let mut heard = Vec::new();
+            loop {
+                let next = timeout(PATIENCE, self.events.recv()).await;
+                let Ok(Some(Event { name, args })) = next else {
+                    panic!("{at}: {} never heard {last}, but {heard:?}", self.user.id)
+                };
+                if name == last {
+                    return heard;
+                }
+                if !AMBIENT.contains(&name.as_str()) {
+                    heard.push((name, args));
+                }
+            }
+        }
+    }
+
     /// That the next event is a notification, with an offset: the notification.
     ///
     /// # Panics

@@ -4,6 +4,7 @@ mod ambient;
 mod broadcasts;
 mod cli;
 mod demo;
+mod emitter;
 mod measured;
 mod metrics;
 mod outbox;

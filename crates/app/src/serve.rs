@@ -17,10 +17,11 @@ use carillon_api::{Api, ApiParts, ApiSettings, OpenStream};
 use carillon_auth_jwt::{PidSealer, Verifier};
 use carillon_domain::ports::{Audit, Clock, Fanout, Log, Loopback, Outbox, PortError, Secret, Trim};
 use carillon_domain::{
-    Admission, AppendLimits, Broadcaster, Drain, Eraser, Kind, Preferences, Presence, Publisher, Reader,
-    Reception, Timestamp,
+    Admission, AppendLimits, Broadcaster, Drain, Eraser, Intake, Kind, Preferences, Presence, Publisher,
+    Reader, Reception, Timestamp,
 };
 use carillon_fanout_redis::Redis;
+use carillon_fanout_redis::emitter::EmitterSettings;
 use carillon_gateway::{AllowedOrigins, Backend, Gateway, GatewaySettings, ServerSettings};
 use metrics::gauge;
 use secrecy::ExposeSecret as _;
@@ -28,7 +29,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::ambient::{RandomIds, SystemClock};
-use crate::settings::Settings;
+use crate::emitter::Emitter;
+use crate::settings::{EmitterMode, Settings};
 use crate::store::{Ports, Store};
 
 /// Bytes of encoded packets that wait for a client's next poll; the rest waits in its mailbox.
@@ -58,6 +60,7 @@ pub(crate) struct Node {
     feed: JoinHandle<()>,
     outbox: Option<JoinHandle<()>>,
     broadcasts: JoinHandle<()>,
+    emitter: Option<Emitter>,
 }
 
 impl Node {
@@ -65,7 +68,7 @@ impl Node {
     pub(crate) async fn start(settings: &Settings, extra: Option<Extra>) -> anyhow::Result<Self> {
         let metrics = crate::metrics::start(settings.max_connections)?;
         let (backend, more) = backend(settings).await?;
-        let More { audit, outbox, redis } = more;
+        let More { audit, outbox, redis, emitter } = more;
         let Backend { admission, reader, broadcaster, log, explain, fanout, reception, clock, .. } =
             backend.clone();
         let (gateway, feed) = Gateway::start(gateway_settings(settings), backend).await?;
@@ -107,6 +110,11 @@ impl Node {
             tokio::spawn(crate::outbox::run(drain, Arc::clone(&draining)))
         });
         let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
+        let emitter = emitter.map(|emitter| {
+            let intake = Intake::new(Arc::clone(&publisher), Arc::clone(&clock));
+            Emitter::start(&emitter, Arc::clone(&gateway), intake, Arc::clone(&draining))
+        });
+        let emitter = emitter.transpose().context("REDIS_EMITTER")?;
         tokio::spawn(trim(log, clock, settings.retention(), settings.kind_rules.retention.clone()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
         if let Some(port) = settings.metrics_port {
@@ -126,7 +134,19 @@ impl Node {
         };
         let (server, address) = carillon_gateway::listen((host, port), Arc::clone(&gateway), routes)
             .with_context(|| format!("listening on {host}:{port}"))?;
-        Ok(Self { address, server, gateway, publisher, redis, draining, appender, feed, outbox, broadcasts })
+        Ok(Self {
+            address,
+            server,
+            gateway,
+            publisher,
+            redis,
+            draining,
+            appender,
+            feed,
+            outbox,
+            broadcasts,
+            emitter,
+        })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: not ready, sockets closed over the drain's time, requests under way
@@ -145,6 +165,8 @@ impl Node {
             ended = async { match &mut self.outbox { Some(outbox) => outbox.await, None => pending().await } } =>
                 anyhow::bail!("nothing is taken from the outbox any more: {ended:?}"),
             ended = &mut self.broadcasts => anyhow::bail!("the schedule is no longer kept: {ended:?}"),
+            ended = async { match &mut self.emitter { Some(emitter) => emitter.ends().await, None => pending().await } } =>
+                anyhow::bail!("back ends are no longer heard: {ended:?}"),
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
@@ -154,6 +176,9 @@ impl Node {
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;
+            if let Some(emitter) = self.emitter {
+                emitter.close().await;
+            }
             self.gateway.settle().await;
             if let Some(outbox) = self.outbox {
                 drop(outbox.await);
@@ -190,6 +215,7 @@ struct More {
     audit: Arc<dyn Audit>,
     outbox: Option<Arc<dyn Outbox>>,
     redis: Option<Nodes>,
+    emitter: Option<EmitterSettings>,
 }
 
 /// The domain over its adapters.
@@ -220,14 +246,33 @@ async fn backend(settings: &Settings) -> anyhow::Result<(Backend, More)> {
         fanout,
         clock,
     };
-    Ok((backend, More { audit, outbox, redis }))
+    let emitter = emitter(settings, &secret);
+    Ok((backend, More { audit, outbox, redis, emitter }))
+}
+
+/// Where the nodes meet.
+fn link(settings: &Settings, secret: &Secret) -> Option<carillon_fanout_redis::Settings> {
+    let (url, node_id) = (settings.redis.clone()?, settings.node_id.clone());
+    Some(carillon_fanout_redis::Settings { url, node_id, secret: secret.clone() })
+}
+
+/// How back ends are heard, if they are.
+fn emitter(settings: &Settings, secret: &Secret) -> Option<EmitterSettings> {
+    let is_stored = match settings.redis_emitter {
+        EmitterMode::Off => return None,
+        EmitterMode::Live => false,
+        EmitterMode::Stored => true,
+    };
+    Some(EmitterSettings {
+        link: link(settings, secret)?,
+        key: settings.redis_emitter_key.clone(),
+        is_stored,
+    })
 }
 
 /// The way to the other nodes, at work.
 fn redis(settings: &Settings, secret: &Secret, presence: &Presence) -> anyhow::Result<Option<Nodes>> {
-    let Some(url) = settings.redis.clone() else { return Ok(None) };
-    let link =
-        carillon_fanout_redis::Settings { url, node_id: settings.node_id.clone(), secret: secret.clone() };
+    let Some(link) = link(settings, secret) else { return Ok(None) };
     let (redis, task) = Redis::new(&link, presence.clone()).context("REDIS_URL")?;
     Ok(Some((redis, tokio::spawn(task))))
 }

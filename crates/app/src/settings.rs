@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use forms::{Database, LogFormat, PublishKey};
+pub(crate) use forms::{Database, EmitterMode, LogFormat, PublishKey};
 pub(crate) use read::Faults;
 use read::Reader;
 
@@ -50,6 +50,10 @@ pub(crate) struct Settings {
     /// Where the nodes meet; unset: there is one node.
     #[serde(rename = "redis_url", serialize_with = "shown")]
     pub(crate) redis: Option<RedisUrl>,
+    /// Whether back ends are heard there.
+    pub(crate) redis_emitter: EmitterMode,
+    /// What their channels begin with.
+    pub(crate) redis_emitter_key: String,
     /// 1 to 16 of `a-z0-9-`.
     pub(crate) node_id: String,
     #[serde(flatten)]
@@ -148,6 +152,8 @@ impl Settings {
             metrics_port: from.optional_number("metrics_port", 0..=u16::MAX),
             database: from.parsed("database_url", forms::database).unwrap_or_default(),
             redis: redis(from),
+            redis_emitter: from.parsed("redis_emitter", forms::emitter_mode).unwrap_or_default(),
+            redis_emitter_key: from.parsed("redis_emitter_key", forms::emitter_key).unwrap_or_default(),
             node_id: from.parsed("node_id", forms::node_id).unwrap_or_else(random_node_id),
             jwt_source: jwt_source(from, tokens),
             jwt_issuer: from.text("jwt_issuer"),
@@ -191,6 +197,9 @@ impl Settings {
         }
         if self.socket_port != 0 && self.metrics_port == Some(self.socket_port) {
             from.fault("metrics_port", "must differ from SOCKET_PORT");
+        }
+        if self.redis_emitter != EmitterMode::Off && self.redis.is_none() {
+            from.fault("redis_emitter", "needs REDIS_URL: it is where back ends are heard");
         }
     }
 

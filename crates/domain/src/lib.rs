@@ -46,6 +46,7 @@ mod broadcast;
 mod broadcaster;
 mod draft;
 mod drain;
+mod emit;
 mod eraser;
 mod event;
 mod explain;
@@ -53,6 +54,7 @@ mod fault;
 mod follower;
 mod id;
 mod inbox;
+mod intake;
 mod kind_rules;
 mod log;
 mod memo;
@@ -79,6 +81,7 @@ pub use broadcast::{Broadcast, BroadcastDraft, BroadcastId, BroadcastKind, Broad
 pub use broadcaster::{BroadcastError, Broadcaster, Stepped};
 pub use draft::{ActionUrl, Draft, MAX_MESSAGE, MAX_ROOMS, MAX_TITLE, MAX_URL};
 pub use drain::{Drain, Drained};
+pub use emit::{Audience, Emit};
 pub use eraser::{EraseError, Eraser};
 pub use event::{
     AppointmentCanceled, AppointmentCreated, AppointmentUpdated, EventName, Payload, PaymentCompleted,
@@ -91,6 +94,7 @@ pub use id::{BadId, EventId, NotificationId, UserId};
 pub use inbox::{
     Entitled, Entitlement, InboxItem, ListQuery, Listing, Mark, Marked, ReadStatus, Sealed, UNREAD_BOUND,
 };
+pub use intake::{Intake, Intaken, Posting};
 pub use kind_rules::KindRules;
 pub use log::{BadOffset, Epoch, Head, Hint, Offset, Page, Position, Row};
 pub use memo::Memo;

@@ -1,12 +1,14 @@
 //! Events of the server, each encoded once for all who hear it.
 
+use bytes::Bytes;
 use carillon_domain::ports::MarkNews;
 use carillon_domain::{
-    Counts, DoctorState, Epoch, KindRules, NotificationId, Offset, Person, Role, Row, Sealed, Tally,
+    Counts, DoctorState, Emit, Epoch, KindRules, NotificationId, Offset, Person, Role, Row, Sealed, Tally,
     Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// The one namespace.
 pub(crate) const NAMESPACE: &str = "/";
@@ -100,10 +102,89 @@ pub(crate) fn acks(tally: &Tally) -> Frame {
     encode("broadcast:acks", &(tally,))
 }
 
+/// Whether an event is Carillon's to tell, or may come to be: nobody else may.
+pub(crate) fn is_ours(name: &str) -> bool {
+    match name.split_once(':') {
+        Some(("user", what)) => matches!(what, "online" | "offline"),
+        Some((subject, _)) => OURS.contains(&subject),
+        None => name == "notification",
+    }
+}
+
+/// What our events are about.
+const OURS: [&str; 6] = ["inbox", "notification", "presence", "broadcast", "announcement", "auth"];
+
+/// What a back end emitted; `None` where nobody may be told such a thing: an event of ours or of the protocol's. Clients take a
+/// string at the end of any event for an offset, even its name where it has no arguments, and would come back with that: so a
+/// `null` comes after it.
+pub(crate) fn emitted(emit: &Emit) -> Option<Frame> {
+    if is_ours(&emit.name) {
+        return None;
+    }
+    let padded = match emit.args.get() {
+        "[]" => Some("[null]".to_owned()),
+        args => args.strip_suffix("\"]").map(|args| format!("{args}\",null]")),
+    };
+    let padded = padded.and_then(|args| RawValue::from_string(args).ok());
+    let attachments: Vec<_> = emit.attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
+    Frame::binary_event(NAMESPACE, &emit.name, padded.as_ref().unwrap_or(&emit.args), &attachments).ok()
+}
+
 fn encode(name: &str, args: &impl Serialize) -> Frame {
     #[expect(
         clippy::expect_used,
         reason = "our own names are not reserved, and our own types always serialise"
     )]
     Frame::event(NAMESPACE, name, args).expect("an event of ours encodes")
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_domain::Audience;
+
+    use super::*;
+
+    fn emit(name: &str, args: &str, attachments: &[&[u8]]) -> Option<Frame> {
+        emitted(&Emit {
+            name: name.into(),
+            args: RawValue::from_string(args.into()).unwrap(),
+            attachments: attachments.iter().map(|bytes| bytes.to_vec()).collect(),
+            audience: Audience::default(),
+            is_volatile: false,
+        })
+    }
+
+    #[test]
+    fn nobody_else_tells_what_we_tell() {
+        let said = include_str!("frames.rs").split("fn encode(").next().unwrap();
+        let is_event = |text: &&str| {
+            text.contains(':') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b':')
+                || *text == "notification"
+        };
+        let ours: Vec<_> = said.split('"').skip(1).step_by(2).filter(is_event).collect();
+        assert!(ours.contains(&"inbox:state") && ours.contains(&"presence:doctor"), "{ours:?}");
+        for name in ours.into_iter().chain(["notification:gone", "connect", "disconnect"]) {
+            assert!(emit(name, "[]", &[]).is_none(), "{name}");
+        }
+        for name in ["user:updated", "chat", "notifications", "", "a:b:c", "connection"] {
+            assert!(emit(name, "[]", &[]).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_an_offset_is_a_string_at_the_end() {
+        let text = |args| emit("x", args, &[]).unwrap().text().to_owned();
+        assert_eq!(text(r#"["a\\"]"#), r#"42["x","a\\",null]"#);
+        assert_eq!(text(r#"[["a"]]"#), r#"42["x",["a"]]"#);
+        assert_eq!(text(r#"[{"a":"b"},7]"#), r#"42["x",{"a":"b"},7]"#);
+        assert_eq!(text("[]"), r#"42["x",null]"#);
+    }
+
+    #[test]
+    fn attachments_follow() {
+        let frame = emit("x", r#"[{"_placeholder":true,"num":0}]"#, &[b"abc"]).unwrap();
+        assert_eq!(frame.text(), r#"451-["x",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(frame.messages().len(), 2);
+        assert!(emit("x", "[]", &[b"a".as_slice(); 11]).is_none());
+    }
 }

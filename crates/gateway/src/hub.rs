@@ -20,6 +20,7 @@ use crate::mailbox::{Mailbox, Over, Stage};
 use crate::reached::Reached;
 use crate::recent::Recent;
 
+mod emits;
 mod users;
 
 /// The connections of this node, by room.
@@ -266,7 +267,7 @@ impl Hub {
             }
             if self.blocks.follow(&row) {
                 for member in state.rooms.get(&row.room).into_iter().flat_map(HashMap::values) {
-                    member.mailbox.end_after(row.position);
+                    member.mailbox.end_after(row.position, Over::Blocked);
                     ending.push(Arc::clone(&member.mailbox));
                 }
             }
@@ -324,7 +325,7 @@ impl Hub {
         if mutated!(RegisterAfterRead) && next == Stage::Live {
             inner.sent = inner.sent.max(state.cursor);
         }
-        let end = inner.last.map_or(state.cursor, |last| last.min(state.cursor));
+        let end = inner.last.map_or(state.cursor, |(last, _)| last.min(state.cursor));
         // Its client may have heard more from a node that is ahead of this one.
         if inner.sent >= end {
             inner.stage = next;

@@ -32,6 +32,7 @@ mod attendance;
 mod directory;
 mod doorstep;
 mod drive;
+mod emits;
 mod events;
 mod feed;
 mod frames;

@@ -4,7 +4,7 @@
 //!   Replay ──all queued that was missed before CONNECT──▶ Announce ──inbox:state queued──▶ Behind ──caught up──▶ Live
 //!                                                                                            ▲                   │
 //!   any ──log replaced, session taken elsewhere──▶ Over                                      └─────── full ──────┘
-//!   Live, and all is said up to the row that blocked its user ──▶ Over
+//!   Live, and all is said up to the row that blocked its user, or to where it was sent away ──▶ Over
 //! ```
 //!
 //! Only a *live* mailbox is given rows. One that is full falls *behind*: nothing more is queued, and once it is drained
@@ -46,6 +46,8 @@ pub(crate) enum Over {
     Erased,
     /// Its user was blocked: its client shall not come back.
     Blocked,
+    /// A back end sent it away: its client does not come back by itself.
+    Dismissed,
 }
 
 /// The bounded queue of one connection.
@@ -62,8 +64,8 @@ pub(crate) struct Inner {
     /// The last row that was queued, or passed over because it is not for this connection: the guard against
     /// repetition, and where catching up begins.
     pub(crate) sent: Position,
-    /// The row by which its user was blocked: nothing after it is given.
-    pub(crate) last: Option<Position>,
+    /// The row by which its user was blocked, or the latest when it was sent away: nothing after it is given.
+    pub(crate) last: Option<(Position, Over)>,
     queue: VecDeque<Frame>,
     bytes: usize,
 }
@@ -122,6 +124,26 @@ impl Mailbox {
         }
     }
 
+    /// Queues what a back end emitted, if there is room. One that is behind is not kept from the log by it, and what is
+    /// volatile is only for one that takes it at once. Answers whether it was queued.
+    pub(crate) fn emit(&self, frame: &Frame, is_volatile: bool) -> bool {
+        let mut inner = self.lock();
+        let is_clear = inner.queue.is_empty();
+        let is_open = match inner.stage {
+            Stage::Live => is_clear || !is_volatile,
+            Stage::Behind => is_clear && !is_volatile,
+            Stage::Replay | Stage::Announce => !is_volatile,
+            Stage::Over(_) => false,
+        };
+        let is_queued = is_open && inner.last.is_none() && self.fits(&inner, frame.len());
+        if is_queued {
+            inner.push(frame.clone());
+            drop(inner);
+            self.wake.notify_one();
+        }
+        is_queued
+    }
+
     /// Queues what the driver itself read for this connection, and notes up to where that speaks for the log. It was
     /// bounded when it was read, so it may exceed the mailbox's own bound. Answers whether it was queued.
     pub(crate) fn refill(&self, frames: impl IntoIterator<Item = Frame>, through: Position) -> bool {
@@ -136,8 +158,8 @@ impl Mailbox {
     }
 
     /// Takes nothing after this row: once what comes before it is sent, and the row, it is over.
-    pub(crate) fn end_after(&self, last: Position) {
-        self.lock().last.get_or_insert(last);
+    pub(crate) fn end_after(&self, last: Position, why: Over) {
+        self.lock().last.get_or_insert((last, why));
         self.wake.notify_one();
     }
 
@@ -201,8 +223,8 @@ impl Mailbox {
         if !inner.queue.is_empty() {
             return None;
         }
-        if inner.stage == Stage::Live && inner.last.is_some() {
-            inner.stage = Stage::Over(Over::Blocked);
+        if let (Stage::Live, Some((_, why))) = (inner.stage, inner.last) {
+            inner.stage = Stage::Over(why);
             self.wake.notify_one();
         }
         Some((inner.stage, inner.sent))

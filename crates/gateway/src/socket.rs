@@ -313,8 +313,8 @@ fn close(machine: &mut Connection, end: &End, now: Duration) {
         End::Trimmed | End::Over(Over::Replaced | Over::Erased | Over::Superseded) => {
             machine.close(Reason::ForcedClose, Some(RESTARTING), now);
         }
-        // Told to come back, one who is blocked would be refused.
-        End::Over(Over::Blocked) => machine.disconnect_all(now),
+        // Told to come back, one who is blocked would be refused, and one who was sent away would be here again.
+        End::Over(Over::Blocked | Over::Dismissed) => machine.disconnect_all(now),
         End::Unavailable(fault) => unavailable(machine, fault, now),
     }
 }

@@ -34,6 +34,7 @@ use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use crate::frames;
 use crate::gateway::Gateway;
 use crate::hub::Barred;
 use crate::ids;
@@ -203,10 +204,11 @@ impl Events {
 
 /// Writes a frame's event as one of a stream: its name and its one or two arguments are slices of the frame, which
 /// all recipients share. The second one is the offset, and no argument but an offset is a string (`frames`). JSON as it is
-/// made here has no line breaks.
+/// made here has no line breaks. What back ends emit is for sockets: it may have any arguments, and a stream one.
 fn write(frame: &str, chunk: &mut BytesMut) {
     let event = frame.strip_prefix("42[\"").and_then(|event| event.strip_suffix(']'));
-    let Some((name, arguments)) = event.and_then(|event| event.split_once("\",")) else { return };
+    let event = event.and_then(|event| event.split_once("\",")).filter(|(name, _)| frames::is_ours(name));
+    let Some((name, arguments)) = event else { return };
     let ends_in_offset = arguments.strip_suffix('"').and_then(|arguments| arguments.rsplit_once(",\""));
     let (data, id) = ends_in_offset.map_or((arguments, None), |(data, id)| (data, Some(id)));
     let mut put = |parts: [&str; 3]| parts.iter().for_each(|part| chunk.extend_from_slice(part.as_bytes()));

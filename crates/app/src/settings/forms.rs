@@ -38,6 +38,19 @@ pub(crate) struct PublishKey {
     pub(crate) key: SecretString,
 }
 
+/// What becomes of what back ends emit over Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EmitterMode {
+    /// It is not heard.
+    #[default]
+    Off,
+    /// Told to whoever is here.
+    Live,
+    /// The same, but notifications are kept first.
+    Stored,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,6 +77,25 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
 /// `redis://`, `rediss://`, `redis-cluster://` or `redis-sentinel://` and a host.
 pub(super) fn redis(text: &str) -> Result<RedisUrl, String> {
     RedisUrl::parse(text).map_err(|fault| fault.to_string())
+}
+
+/// `off`, `live` or `stored`.
+pub(super) fn emitter_mode(text: &str) -> Result<EmitterMode, String> {
+    match text {
+        "off" => Ok(EmitterMode::Off),
+        "live" => Ok(EmitterMode::Live),
+        "stored" => Ok(EmitterMode::Stored),
+        other => Err(format!("must be off, live or stored, not {other:?}")),
+    }
+}
+
+/// What names of channels begin with: nothing that a pattern would take for more than itself.
+pub(super) fn emitter_key(text: &str) -> Result<String, String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._:/-".contains(&b);
+    let is_key = (1..=64).contains(&text.len()) && text.bytes().all(is_plain);
+    is_key
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("must be 1 to 64 of a-z, A-Z, 0-9 and . _ : / -, not {text:?}"))
 }
 
 /// A node's name: 1 to 16 of `a-z0-9-`.

@@ -47,6 +47,8 @@ const CONTRACT: [(&str, Option<&str>); 41] = [
     ("NOTIFICATION_TYPES", None),
     ("SENSITIVE_TYPES", None),
     ("RETENTION_DAYS_BY_TYPE", None),
+    ("REDIS_EMITTER", Some("\"off\"")),
+    ("REDIS_EMITTER_KEY", Some("\"socket.io\"")),
     ("USER_RATE", Some("100")),
     ("USER_BURST", Some("400")),
     ("HANDSHAKE_RATE", Some("500")),
@@ -233,6 +235,22 @@ fn redis_has_one_address_and_its_password_is_not_told() {
     let url = [("REDIS_URL", "redis-cluster://u:hunter2@cache:7000")];
     let printed = load(None, &url, Tokens::Optional).unwrap().to_toml().unwrap();
     assert!(printed.contains("redis-cluster://cache:7000") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn back_ends_are_heard_over_a_redis_or_not_at_all() {
+    refused("REDIS_EMITTER", "live", "needs REDIS_URL");
+    refused("REDIS_EMITTER", "on", "off, live or stored");
+    for wrong in ["a*", "a b", "a[b]", &"k".repeat(65)] {
+        refused("REDIS_EMITTER_KEY", wrong, "1 to 64");
+    }
+    let set =
+        [("REDIS_URL", "redis://cache"), ("REDIS_EMITTER", "stored"), ("REDIS_EMITTER_KEY", "my.app:1")];
+    let settings = load(None, &set, Tokens::Optional).unwrap();
+    assert_eq!(
+        (settings.redis_emitter, settings.redis_emitter_key.as_str()),
+        (EmitterMode::Stored, "my.app:1")
+    );
 }
 
 #[test]

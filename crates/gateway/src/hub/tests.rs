@@ -7,6 +7,7 @@ use super::*;
 use crate::recent;
 
 mod blocking;
+mod emits;
 mod expiry;
 mod muting;
 
