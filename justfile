@@ -81,6 +81,11 @@ bench-resume *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- resume {{ args }}
 
+# Measure how soon everyone hears an admin, where a million users are known; `--postgres` for that store
+bench-broadcast *args:
+    cargo build --release --package carillon --package carillon-load
+    tests/with-servers target/release/carillon-load broadcast {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec
@@ -99,6 +104,13 @@ chaos fault *sizes: test-js
     cargo build --workspace --bins
     for size in {{ sizes }}; do export "CHAOS_$size"; done; \
     tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
+
+# Show that nothing is left of 120,000 connections, in some twenty minutes: `just soak SOAK_CYCLES=20` for fewer
+soak *sizes:
+    cargo build --release --package carillon --features count-allocations --target-dir target/soak
+    for size in SOAK_CYCLES=60 SOAK_CONNECTIONS=2000 {{ sizes }}; do export "$size"; done; \
+    CARILLON_BIN=$PWD/target/soak/release/carillon \
+        tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left
 
 # Write what the code says of its API into docs/api; a test holds them current
 api-docs:

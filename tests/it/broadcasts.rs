@@ -50,7 +50,7 @@ async fn everyone_hears_it_now_or_when_they_come_back() {
     clinic.hears_nothing([&mut online]).await;
 }
 
-/// From the end on it is in no list and no count, is not replayed, and one that comes back does not hear it.
+/// From the end on it is in no list and no count, nowhere to be found, and one that comes back by any way does not hear it.
 #[tokio::test]
 async fn what_is_over_vanishes_everywhere() {
     let clinic = Clinic::open().await;
@@ -59,8 +59,9 @@ async fn what_is_over_vanishes_everywhere() {
     while !matches!(early.life().await, carillon_tests::Life::Connect { .. }) {}
     let since = early.hears("inbox:state").await[1].clone();
     early.leave().await;
-    announce(&clinic, json!({"expiresAt": in_seconds(2)})).await;
-    assert_eq!(online.notification().await["type"], "ANNOUNCEMENT");
+    announce(&clinic, json!({"kind": "emergency", "expiresAt": in_seconds(2)})).await;
+    let heard = online.notification().await;
+    assert_eq!(heard["type"], "EMERGENCY");
     let began = Instant::now();
     loop {
         let unread =
@@ -73,6 +74,17 @@ async fn what_is_over_vanishes_everywhere() {
     }
     let listed = clinic.http.get("/api/v1/notifications").by(&ann()).send().await.expect(200);
     assert_eq!(listed["items"], json!([]));
+    let again = online.ask("notification:list", json!({})).await;
+    assert_eq!((&again["items"], &again["unread"]), (&json!([]), &json!(0)));
+    let path = format!("/api/v1/notifications/{}", heard["id"].as_str().unwrap());
+    clinic.http.get(&path).by(&ann()).send().await.expect_problem(404, "not_found", "");
+    let late = online.ask("announcement:ack", json!({"id": heard["id"]})).await;
+    assert_eq!(late["error"]["code"], "not_found");
+    let path = format!("/api/v1/stream?since={}", since.as_str().unwrap());
+    let mut stream = clinic.http.get(&path).by(&chen()).stream().await;
+    // After what it missed, of which there is nothing.
+    let state = stream.hears("inbox:state").await.data;
+    assert_eq!((&state["unread"], &state["recovered"]), (&json!(0), &json!(true)));
     let auth = json!({"token": chen().token(), "since": since});
     let mut back = clinic.client(Connect::by(&chen()).auth(auth).over(&["websocket"])).await;
     let state = back.connected().await;

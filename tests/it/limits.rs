@@ -1,6 +1,9 @@
 //! Ceilings: what is refused beyond them, and that the others do not notice.
 
+use std::sync::Arc;
+
 use carillon_tests::light::Light;
+use carillon_tests::raw::{Raw, Response, UPGRADE};
 use carillon_tests::users::{ann, ben, chen};
 use carillon_tests::{Clinic, Connect, Life, NodeSettings};
 use serde_json::json;
@@ -121,6 +124,57 @@ async fn publishing_beyond_the_rate_is_429_and_says_when_to_come_back() {
         "{:?}",
         refused.headers
     );
+}
+
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// Handshakes from an address until one is refused: how many were not, and the refusal.
+async fn refused(clinic: &Clinic, path: &str, headers: &str) -> (usize, Response) {
+    let mut held = Vec::new();
+    loop {
+        let mut tcp = Raw::connect(clinic.node.address()).await;
+        let answer = tcp.ask("GET", path, headers, "").await.unwrap();
+        if ![101, 200].contains(&answer.status) {
+            return (held.len(), answer);
+        }
+        held.push(tcp);
+        assert!(held.len() < 200, "{path} is never limited");
+    }
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_handshakes_and_is_told_when_to_come_back() {
+    let settings = NodeSettings::default().set("HANDSHAKE_RATE", 1).set("HANDSHAKE_BURST", 5);
+    let clinic = Arc::new(Clinic::open_with(settings).await);
+    for (address, transport, path, more) in
+        [("198.51.100.7", "polling", POLLING, ""), ("203.0.113.7", "websocket", WEBSOCKET, UPGRADE)]
+    {
+        let headers = format!("X-Forwarded-For: {address}\r\n{more}");
+        let (opened, refusal) = refused(&clinic, path, &headers).await;
+        assert!(opened >= 5, "the burst was not granted: {opened}");
+        let fields = ["ratelimit-limit", "ratelimit-remaining"].map(|name| refusal.header(name));
+        assert_eq!((refusal.status, fields), (429, [Some("5"), Some("0")]), "{refusal:?}");
+        let wait: u64 = refusal.header("retry-after").unwrap().parse().unwrap();
+        assert_eq!(refusal.header("ratelimit-reset"), refusal.header("retry-after"));
+        assert!((1..=5).contains(&wait), "{refusal:?}");
+
+        // While the flood goes on the official client is refused; after it, it is let in without being asked to try.
+        let flooding = Arc::clone(&clinic);
+        let flood = tokio::spawn(async move { while refused(&flooding, path, &headers).await.0 < 200 {} });
+        let from = json!({"X-Forwarded-For": address});
+        loop {
+            let connect = Connect::by(&ann()).over(&[transport]).option("extraHeaders", from.clone());
+            let mut client = clinic.client(connect).await;
+            let Life::ConnectError { status, .. } = client.life().await else { continue };
+            assert!(transport == "websocket" || status == Some(429), "{status:?}");
+            flood.abort();
+            break drop(client.connected().await);
+        }
+        let elsewhere = Connect::by(&ben()).over(&[transport]);
+        let elsewhere = elsewhere.option("extraHeaders", json!({"X-Forwarded-For": "192.0.2.1"}));
+        clinic.client(elsewhere).await.connected().await;
+    }
 }
 
 #[tokio::test]

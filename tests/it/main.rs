@@ -40,6 +40,7 @@ mod rights;
 mod rooms;
 mod routing;
 mod slow_reader;
+mod soak;
 mod stream;
 mod tokens;
 mod transports;

@@ -1,9 +1,11 @@
 //! Services publish: the guides' examples as they stand there, and `carillon-client` through crashes and cut answers.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use std::{env, fs};
 
 use carillon_client::{Client, Error, Event, Notification, PaymentCompleted, PrescriptionCreated, Room};
 use carillon_tests::faultproxy::{Cut, End, FaultProxy, Place, Way};
@@ -16,8 +18,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::readme::block;
+use crate::readme::{block, code, shell};
 
+const TESTING: &str = include_str!("../../docs/guides/testing.md");
 const MIGRATING: &str = include_str!("../../docs/guides/migrating.md");
 const GUIDE: &str = include_str!("../../docs/guides/publishing.md");
 const EXAMPLE: &str = include_str!("../../crates/client/examples/publish.rs");
@@ -34,7 +37,7 @@ async fn output(command: &mut Command) -> String {
 async fn the_guides_examples_publish() {
     let demo = Node::start(NodeSettings::demo()).await;
     let curl = block(GUIDE, "sh", "curl", demo.url());
-    let answer = output(Command::new("sh").args(["-c", &curl])).await;
+    let answer = output(&mut shell(&curl, Path::new("."))).await;
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["notifications"][0]["room"], "patient:patient");
 
@@ -54,9 +57,9 @@ async fn the_guides_examples_publish() {
         "cargo run -p carillon-client --example publish",
         examples.join("publish").to_str().unwrap(),
     );
-    let first = output(Command::new("sh").args(["-c", &command])).await;
+    let first = output(&mut shell(&command, Path::new("."))).await;
     assert!(first.trim().ends_with(" for patient:patient"), "{first}");
-    assert_eq!(output(Command::new("sh").args(["-c", &command])).await, first);
+    assert_eq!(output(&mut shell(&command, Path::new("."))).await, first);
 }
 
 fn payment(number: usize) -> Event {
@@ -136,6 +139,20 @@ async fn what_carillon_refuses_says_what_is_wrong() {
         panic!("a key was taken for something else")
     };
     assert_eq!(problem.code, "idempotency_mismatch");
+}
+
+/// The testing guide's script and test, with the binary under test as `carillon`.
+#[tokio::test]
+async fn the_testing_guides_test_passes() {
+    let js = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
+    let dir = tempfile::tempdir_in(&js).unwrap();
+    let (test, script) = (code(TESTING, "js", "node:test"), code(TESTING, "sh", "carillon serve"));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    fs::write(dir.path().join("inbox.test.mjs"), test.replace("5099", &port)).unwrap();
+    let path = format!("{}:{}", Path::new(&binary()).parent().unwrap().display(), env::var("PATH").unwrap());
+    let mut script = shell(&format!("set -e\n{}", script.replace("5099", &port)), dir.path());
+    let said = output(script.env("PATH", path)).await;
+    assert!(said.contains("a patient hears what is theirs, also what came while they were away"), "{said}");
 }
 
 /// What the guide for those who come from Node has a client do, against the demo.

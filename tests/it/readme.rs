@@ -10,17 +10,21 @@ use tokio::time::timeout;
 
 const README: &str = include_str!("../../README.md");
 
-/// The block of a document, in this language, that holds these words, meant for the demo that listens at `url`.
-pub(crate) fn block(document: &str, language: &str, words: &str, url: &str) -> String {
+/// The block of a document, in this language, that holds these words.
+pub(crate) fn code<'a>(document: &'a str, language: &str, words: &str) -> &'a str {
     let fence = format!("```{language}\n");
     let mut blocks = document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
-    let block =
-        blocks.find(|block| block.contains(words)).unwrap_or_else(|| panic!("no block with {words:?}"));
+    blocks.find(|block| block.contains(words)).unwrap_or_else(|| panic!("no block with {words:?}"))
+}
+
+/// The same, meant for the demo that listens at `url`.
+pub(crate) fn block(document: &str, language: &str, words: &str, url: &str) -> String {
+    let block = code(document, language, words);
     assert!(block.contains("http://127.0.0.1:5000"));
     block.replace("http://127.0.0.1:5000", url)
 }
 
-fn shell(script: &str, dir: &Path) -> Command {
+pub(crate) fn shell(script: &str, dir: &Path) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).current_dir(dir).kill_on_drop(true);
     command

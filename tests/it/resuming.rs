@@ -8,7 +8,7 @@ use carillon_tests::journal::now;
 use carillon_tests::light::Light;
 use carillon_tests::store::Store;
 use carillon_tests::users::{ann, ben};
-use carillon_tests::{Clinic, NodeSettings, PATIENCE, User};
+use carillon_tests::{Clinic, Cluster, Http, Meeting, NodeSettings, PATIENCE, Postgres, User};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -26,7 +26,11 @@ struct Session {
 
 impl Session {
     async fn open(clinic: &Clinic, auth: &Value) -> Self {
-        let mut light = Light::open(clinic.node.address(), None).await.unwrap();
+        Self::open_at(clinic.node.address(), auth).await
+    }
+
+    async fn open_at(address: &str, auth: &Value) -> Self {
+        let mut light = Light::open(address, None).await.unwrap();
         let ids = light.join(auth).await.unwrap();
         let mut replayed = Vec::new();
         loop {
@@ -256,6 +260,25 @@ async fn of_two_with_the_same_pid_the_newest_lives() {
     let (ended, lives) = if is_told(&fourth) { (third, fourth) } else { (fourth, third) };
     assert!(is_told(&lives) && !is_told(&ended), "{ended:?} {lives:?}");
     assert!(lives.len() == 3 && lives[0].contains("\"on\"") && lives[1].contains("inbox:state"), "{lives:?}");
+}
+
+/// C6, on two nodes: the one on which it is resumed tells the other, whose connection ends so that it may come back.
+#[tokio::test]
+async fn of_two_with_the_same_pid_on_two_nodes_the_newest_lives() {
+    let database = Postgres::create().await;
+    let settings = NodeSettings::default().set("DATABASE_URL", database.url());
+    let cluster = Cluster::open(&settings, 2, Meeting::Server).await;
+    let mut first = Session::open_at(cluster[0].address(), &json!({"token": ann().token()})).await;
+    let mut second = Session::open_at(cluster[1].address(), &first.auth(&ann())).await;
+    assert_eq!((&second.ids, second.is_recovered), (&first.ids, true));
+    assert!(first.end().await.contains("Restart"));
+    let body = carillon_tests::clinic::note(&["user:ann"], "once");
+    Http::new(cluster[0].url()).post("/api/v1/notifications", &body).with_key().send().await.expect(201);
+    assert!(second.packet().await.contains("once"));
+    // And back again, by a client that lost its connection before it heard that.
+    let third = Session::open_at(cluster[0].address(), &second.auth(&ann())).await;
+    assert_eq!((&third.replayed[..], third.is_recovered), (&["once".to_owned()][..], true));
+    assert!(second.end().await.contains("Restart"));
 }
 
 /// C7: what the offset speaks of may have been deleted.

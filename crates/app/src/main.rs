@@ -25,6 +25,19 @@ use serve::Node;
 use settings::{Faults, JwtSource, Settings, Tokens};
 use store::Store;
 
+/// Counts what is allocated, for `./just soak`.
+#[cfg(feature = "count-allocations")]
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+/// The bytes that are allocated now.
+#[cfg(feature = "count-allocations")]
+#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
+fn allocated() -> f64 {
+    let stats = ALLOCATOR.stats();
+    (stats.bytes_allocated - stats.bytes_deallocated) as f64
+}
+
 /// The exit code of bad settings and bad arguments (clap uses the same).
 const BAD_SETTINGS: u8 = 2;
 

@@ -1,5 +1,6 @@
 //! `GET /metrics`: what the crates count, in Prometheus's text format. docs/operations/metrics.md lists all of it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -7,6 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::runtime::Handle;
 
 use crate::cli;
 
@@ -19,9 +21,34 @@ const SECONDS: [f64; 14] =
 /// Those for the rows of a batch, which has 512 at most.
 const ROWS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
+/// What there is to tell.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    counted: PrometheusHandle,
+    /// The main one and each worker's.
+    runtimes: Arc<Mutex<Vec<Handle>>>,
+}
+
+impl Metrics {
+    /// Counts this thread's tasks from now on.
+    pub(crate) fn include_this_runtime(&self) {
+        self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).push(Handle::current());
+    }
+
+    fn render(&self) -> String {
+        let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks: usize = runtimes.iter().map(|runtime| runtime.metrics().num_alive_tasks()).sum();
+        #[expect(clippy::cast_precision_loss, reason = "there is memory for far fewer than 2^52 tasks")]
+        gauge!("carillon_tasks").set(tasks as f64);
+        #[cfg(feature = "count-allocations")]
+        gauge!("carillon_allocated_bytes").set(crate::allocated());
+        self.counted.render()
+    }
+}
+
 /// Counts for the whole process; once, and before there is anything to count.
-pub(crate) fn start(max_connections: usize) -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new()
+pub(crate) fn start(max_connections: usize) -> anyhow::Result<Metrics> {
+    let counted = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS))
         .and_then(PrometheusBuilder::install_recorder)
@@ -30,7 +57,7 @@ pub(crate) fn start(max_connections: usize) -> anyhow::Result<PrometheusHandle> 
     gauge!("carillon_draining").set(0);
     #[expect(clippy::cast_precision_loss, reason = "at most 10 million")]
     gauge!("carillon_sessions_max").set(max_connections as f64);
-    let upkeep = handle.clone();
+    let upkeep = counted.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(UPKEEP_EVERY);
         loop {
@@ -38,11 +65,13 @@ pub(crate) fn start(max_connections: usize) -> anyhow::Result<PrometheusHandle> 
             upkeep.run_upkeep();
         }
     });
-    Ok(handle)
+    let metrics = Metrics { counted, runtimes: Arc::default() };
+    metrics.include_this_runtime();
+    Ok(metrics)
 }
 
 /// Mounts `/metrics`.
-pub(crate) fn mount(app: &mut web::ServiceConfig, metrics: &PrometheusHandle) {
+pub(crate) fn mount(app: &mut web::ServiceConfig, metrics: &Metrics) {
     let metrics = metrics.clone();
     let render = move || {
         let text = metrics.render();
@@ -54,7 +83,7 @@ pub(crate) fn mount(app: &mut web::ServiceConfig, metrics: &PrometheusHandle) {
 }
 
 /// Serves `/metrics` alone on a port of its own, for as long as the process lives.
-pub(crate) fn serve(host: &str, port: u16, metrics: PrometheusHandle) -> anyhow::Result<()> {
+pub(crate) fn serve(host: &str, port: u16, metrics: Metrics) -> anyhow::Result<()> {
     let server = HttpServer::new(move || App::new().configure(|app| mount(app, &metrics)))
         .workers(1)
         .disable_signals()

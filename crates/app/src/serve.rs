@@ -109,13 +109,15 @@ impl Node {
         let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
         tokio::spawn(trim(log, clock, settings.retention(), settings.kind_rules.retention.clone()));
         let (host, port) = (settings.socket_host.as_str(), settings.socket_port);
-        let public_metrics = match settings.metrics_port {
-            Some(port) => crate::metrics::serve(host, port, metrics).map(|()| None)?,
-            None => Some(metrics),
-        };
+        if let Some(port) = settings.metrics_port {
+            crate::metrics::serve(host, port, metrics.clone())?;
+        }
+        let has_public_metrics = settings.metrics_port.is_none();
+        // Each worker calls this, on its own thread.
         let routes = move |app: &mut web::ServiceConfig| {
-            if let Some(metrics) = &public_metrics {
-                crate::metrics::mount(app, metrics);
+            metrics.include_this_runtime();
+            if has_public_metrics {
+                crate::metrics::mount(app, &metrics);
             }
             if let Some(extra) = &extra {
                 extra(app);
@@ -266,6 +268,8 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
             max_connections: settings.max_connections,
             control_rate: at_least_one(settings.event_rate),
             control_burst: at_least_one(settings.event_burst),
+            handshake_rate: at_least_one(settings.handshake_rate),
+            handshake_burst: at_least_one(settings.handshake_burst),
             drain: settings.drain,
         },
         max_connections_per_user: settings.max_connections_per_user,

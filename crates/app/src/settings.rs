@@ -86,6 +86,9 @@ pub(crate) struct Settings {
     /// Other requests a second, per user.
     pub(crate) user_rate: u32,
     pub(crate) user_burst: u32,
+    /// New sessions a second, per address.
+    pub(crate) handshake_rate: u32,
+    pub(crate) handshake_burst: u32,
     pub(crate) mailbox_bytes: usize,
     pub(crate) recovery_limit: u32,
     pub(crate) retention_days: u32,
@@ -165,6 +168,8 @@ impl Settings {
             publish_burst: from.number("publish_burst", 1..=1_000_000),
             user_rate: from.number("user_rate", 1..=1_000_000),
             user_burst: from.number("user_burst", 1..=1_000_000),
+            handshake_rate: from.number("handshake_rate", 1..=1_000_000),
+            handshake_burst: from.number("handshake_burst", 1..=1_000_000),
             mailbox_bytes: from.number("mailbox_bytes", MIN_MAILBOX..=1 << 30),
             recovery_limit: from.number("recovery_limit", 0..=1_000_000),
             notification_types: kinds(from, "notification_types"),

@@ -8,13 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_domain::{BroadcastId, Broadcaster, Role, Room, Tally};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, sleep};
 
 use crate::frames;
 use crate::hub::Hub;
 
 /// How often an admin is told at most.
 const EVERY: Duration = Duration::from_secs(1);
+/// After a count the store is left alone for so many times as long as it took: where a million are to be counted it takes a
+/// second, on every node, and that in an emergency.
+const REST: u32 = 9;
+/// However long it took. A look must not miss what came since the last one, which is [`WITHIN`].
+const LONGEST: Duration = Duration::from_secs(10);
 /// How far back a look goes: an acknowledgement is seen by its commit, which may come a while after its time.
 const WITHIN: Duration = Duration::from_secs(15);
 /// How many emergencies are remembered; there is seldom more than one.
@@ -24,16 +29,19 @@ const MOST: usize = 256;
 pub(crate) async fn run(broadcaster: Broadcaster, hub: Arc<Hub>) {
     let admins = Room::role(Role::Admin);
     let mut told = HashMap::new();
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut took = Duration::ZERO;
     loop {
-        ticks.tick().await;
+        sleep(pause(took)).await;
+        took = Duration::ZERO;
         if !hub.is_heard(&admins) {
             // Whoever comes next asks how things stand, and is told what changes.
             told.clear();
             continue;
         }
-        match broadcaster.stirring(WITHIN).await {
+        let begun = Instant::now();
+        let stirring = broadcaster.stirring(WITHIN).await;
+        took = begun.elapsed();
+        match stirring {
             Ok(tallies) => {
                 for tally in changed(&mut told, tallies) {
                     hub.post(&admins, &frames::acks(&tally), None);
@@ -43,6 +51,11 @@ pub(crate) async fn run(broadcaster: Broadcaster, hub: Arc<Hub>) {
             Err(fault) => tracing::debug!(error = %fault, "acknowledgements could not be counted"),
         }
     }
+}
+
+/// From the end of a count that took so long to the next.
+fn pause(took: Duration) -> Duration {
+    took.saturating_mul(REST).clamp(EVERY, LONGEST)
 }
 
 /// Those that are not as they were told last.
@@ -61,6 +74,16 @@ mod tests {
     use carillon_domain::Share;
 
     use super::*;
+
+    #[test]
+    fn a_count_that_takes_long_is_seldom() {
+        let millis = Duration::from_millis;
+        assert_eq!(
+            [0, 100, 500, 2_000].map(|took| pause(millis(took))),
+            [1_000, 1_000, 4_500, 10_000].map(millis)
+        );
+        assert!(LONGEST + EVERY < WITHIN, "what came since the last look is found by the next");
+    }
 
     #[test]
     fn what_was_told_is_told_again_when_it_changes() {

@@ -67,6 +67,8 @@
 //!     max_connections: 1_000,
 //!     control_rate: NonZeroU32::MIN,
 //!     control_burst: NonZeroU32::MIN,
+//!     handshake_rate: NonZeroU32::MIN,
+//!     handshake_burst: NonZeroU32::MIN,
 //!     drain: Duration::ZERO,
 //! };
 //! actix_web::rt::System::new().block_on(async {

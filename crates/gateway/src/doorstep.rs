@@ -1,6 +1,6 @@
 //! The doorstep: sessions that have been opened and not yet let in by a token. Anyone can open those, so their number is
-//! bounded, in all and for each client's address, and so is how often an address may come; beyond, a handshake is answered
-//! 503 and the client comes back.
+//! bounded, in all and for each client's address, and so is how often an address may come; beyond, a handshake is refused
+//! for now and the client comes back.
 //!
 //! The bounds are far from what clients do, who send CONNECT a round trip after the open packet: a thousand on the
 //! doorstep at 50 ms each are 20,000 arrivals a second. A hospital behind one address whose node died comes back at once.
@@ -14,27 +14,21 @@ use governor::clock::DefaultClock;
 
 use crate::application::Handshake;
 use crate::limiter::Limiters;
+use crate::transport::NotNow;
 
 /// Sessions of one client's address that are not let in yet.
 const OF_ONE_ADDRESS: usize = 1_000;
 /// Sessions of all that are not let in yet.
 const OF_ALL: usize = 20_000;
 
-/// Handshakes a second from one client's address, in the long run.
-const RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
-/// As many of them at once.
-const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
+/// Why one is refused while too many others wait to be let in.
+const CROWDED: NotNow = NotNow::Trouble("too many handshakes");
 
 /// Who stands on it, and who came of late.
 pub(crate) struct Doorstep {
     crowd: Mutex<Crowd>,
     arrivals: Limiters<IpAddr>,
-}
-
-impl Default for Doorstep {
-    fn default() -> Self {
-        Self { crowd: Mutex::default(), arrivals: Limiters::new(RATE, BURST, DefaultClock::default()) }
-    }
+    burst: NonZeroU32,
 }
 
 #[derive(Default)]
@@ -50,26 +44,30 @@ pub(crate) struct Place {
 }
 
 impl Doorstep {
+    /// On which one address may come so often a second, and so often at once.
+    pub(crate) fn new(rate: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self { crowd: Mutex::default(), arrivals: Limiters::new(rate, burst, DefaultClock::default()), burst }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Crowd> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more of this address, if there is one. Those of whom no address is known are bounded together
     /// with all others alone.
-    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        if address.is_some_and(|address| self.arrivals.check(&address).is_err()) {
-            return None;
-        }
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, NotNow> {
+        let comes = address.map_or(Ok(()), |address| self.arrivals.check(&address));
+        comes.map_err(|wait| NotNow::TooOften { burst: self.burst, wait })?;
         let mut crowd = self.lock();
         let of_address = address.and_then(|address| crowd.by_address.get(&address)).copied().unwrap_or(0);
         if crowd.total >= OF_ALL || of_address >= OF_ONE_ADDRESS {
-            return None;
+            return Err(CROWDED);
         }
         crowd.total += 1;
         if let Some(address) = address {
             crowd.by_address.insert(address, of_address + 1);
         }
-        Some(Place { doorstep: Arc::clone(self), address })
+        Ok(Place { doorstep: Arc::clone(self), address })
     }
 }
 
@@ -143,19 +141,27 @@ mod tests {
         }
     }
 
+    fn doorstep(burst: u32) -> Arc<Doorstep> {
+        let (rate, burst) = (NonZeroU32::MIN, NonZeroU32::new(burst).unwrap());
+        Arc::new(Doorstep::new(rate, burst))
+    }
+
+    fn host(n: usize) -> Option<IpAddr> {
+        Some(IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(n).unwrap())))
+    }
+
     #[test]
     fn one_address_fills_its_own_place_and_all_together_the_whole() {
-        let doorstep = Arc::new(Doorstep::default());
-        let host = |n: usize| Some(IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(n).unwrap())));
-        let mut places: Vec<_> = (0..OF_ONE_ADDRESS).map(|_| doorstep.enter(host(0)).unwrap()).collect();
-        assert!(doorstep.enter(host(0)).is_none());
+        let doorstep = doorstep(u32::MAX);
+        let mut places: Vec<_> = (0..OF_ONE_ADDRESS).map(|_| doorstep.enter(host(0)).ok().unwrap()).collect();
+        assert_eq!(doorstep.enter(host(0)).err(), Some(CROWDED));
         while places.len() < OF_ALL {
-            places.push(doorstep.enter(host(1 + places.len() / 100)).unwrap());
+            places.push(doorstep.enter(host(1 + places.len() / 100)).ok().unwrap());
         }
-        assert!(doorstep.enter(host(9_999)).is_none());
-        assert!(doorstep.enter(None).is_none());
+        assert!(doorstep.enter(host(9_999)).is_err());
+        assert!(doorstep.enter(None).is_err());
         places.pop();
-        places.push(doorstep.enter(host(9_999)).unwrap());
+        places.push(doorstep.enter(host(9_999)).ok().unwrap());
         places.clear();
         let crowd = doorstep.lock();
         assert_eq!((crowd.total, crowd.by_address.len()), (0, 0));
@@ -163,12 +169,12 @@ mod tests {
 
     #[test]
     fn one_address_comes_so_often_and_no_more() {
-        let doorstep = Arc::new(Doorstep::default());
-        let [one, other] = [1, 2].map(|host| Some(IpAddr::V4(Ipv4Addr::from_bits(host))));
-        let come = |address| (0..2 * BURST.get()).filter(|_| doorstep.enter(address).is_some()).count();
+        let doorstep = doorstep(3_000);
+        let come = |address| (0..6_000).filter(|_| doorstep.enter(address).is_ok()).count();
         // Each leaves at once. While they come, some more may.
-        assert!((5_000..9_000).contains(&come(one)), "the bucket has no bottom");
-        assert!(doorstep.enter(one).is_none() && doorstep.enter(other).is_some());
-        assert_eq!(come(None), 10_000, "of whom nothing is known is counted together with all others alone");
+        assert!((3_000..4_000).contains(&come(host(1))), "the bucket has no bottom");
+        assert!(matches!(doorstep.enter(host(1)).err(), Some(NotNow::TooOften { .. })));
+        assert!(doorstep.enter(host(2)).is_ok());
+        assert_eq!(come(None), 6_000, "of whom nothing is known is counted together with all others alone");
     }
 }

@@ -27,6 +27,10 @@ pub struct ServerSettings {
     pub control_rate: NonZeroU32,
     /// As many of them at once.
     pub control_burst: NonZeroU32,
+    /// New sessions a second from one client's address, in the long run. More, and they are answered 429.
+    pub handshake_rate: NonZeroU32,
+    /// As many of them at once.
+    pub handshake_burst: NonZeroU32,
     /// Over this time connections are closed on a drain.
     pub drain: Duration,
 }
@@ -49,10 +53,10 @@ impl<A: Application> Server<A> {
     pub fn new(settings: ServerSettings, application: Arc<A>) -> Arc<Self> {
         Arc::new(Self {
             origins: Origins::new(&settings.allowed_origins),
+            doorstep: Arc::new(Doorstep::new(settings.handshake_rate, settings.handshake_burst)),
             settings,
             application,
             directory: Directory::default(),
-            doorstep: Arc::default(),
             started: Instant::now(),
             drain: watch::Sender::new(false),
         })

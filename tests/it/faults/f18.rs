@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use carillon_tests::store::Store;
 use carillon_tests::users::{ann, eve};
-use carillon_tests::{Clinic, Http, NodeSettings, PATIENCE, Postgres};
+use carillon_tests::{Clinic, Dice, Http, NodeSettings, PATIENCE, Postgres};
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tokio_postgres::Client;
 
 use super::or;
 
 /// As many schedules; `CHAOS_SCHEDULES` may say otherwise.
 const USUALLY: usize = 60;
+/// From when all are made to when the first is due.
+const AHEAD: Duration = Duration::from_millis(500);
 
 async fn schedule(http: &Http, title: &str) -> String {
     let at = (jiff::Timestamp::now() + 1.hour()).to_string();
@@ -40,12 +42,15 @@ async fn until_none_is_scheduled(operator: &Client) {
     }
 }
 
-/// A third is called off and a third moved, each around its time, by whichever node is there. The answers: the status, or
-/// nothing where the node died over it.
-async fn meddle(urls: [String; 2], ids: Vec<String>) -> Vec<Option<u16>> {
+/// A third is called off and a third moved, each in the last half second before its time or just after it, by whichever
+/// node is there. The answers: the status, or nothing where the node died over it.
+async fn meddle(urls: [String; 2], ids: Vec<String>, step: Duration) -> Vec<Option<u16>> {
     let nodes = urls.map(|url| Http::new(&url));
     let mut answers = vec![None; ids.len()];
+    let (begun, mut dice) = (tokio::time::Instant::now(), Dice::new(18));
     for (n, id) in ids.iter().enumerate().filter(|(n, _)| n % 3 < 2) {
+        let early = Duration::from_millis(dice.below(500) as u64);
+        sleep_until(begun + AHEAD + step * u32::try_from(n).unwrap() - early).await;
         let (http, uri) = (&nodes[n % 2], format!("/api/v1/broadcasts/{id}"));
         let call = if n % 3 == 0 {
             http.call("DELETE", &uri)
@@ -54,7 +59,6 @@ async fn meddle(urls: [String; 2], ids: Vec<String>) -> Vec<Option<u16>> {
             http.call("PATCH", &uri).json(&json!({"version": 1, "publishAt": at}))
         };
         answers[n] = call.by(&eve()).try_send().await.ok().map(|answer| answer.status);
-        sleep(Duration::from_millis(20)).await;
     }
     answers
 }
@@ -69,17 +73,23 @@ async fn each_schedule_is_sent_once_or_never() {
     for n in 0..or("CHAOS_SCHEDULES", USUALLY) {
         ids.push(schedule(&nodes[0].http, &format!("schedule {n}")).await);
     }
-    // Due from in half a second on, one each 20 ms: as fast as they are meddled with.
-    let due = "UPDATE carillon.broadcasts b SET publish_at = carillon.now_ms() + 500 + 20 * o.n \
-               FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM carillon.broadcasts) o WHERE o.id = b.id";
-    operator.execute(due, &[]).await.unwrap();
+    // Due from then on, one each 20 ms; or all of them within so many seconds.
+    let spread = or("CHAOS_SECONDS", 0) * 1_000;
+    let step = if spread == 0 { 20 } else { spread / ids.len() as u64 };
+    let due = "UPDATE carillon.broadcasts b SET publish_at = carillon.now_ms() + $1::bigint + $2::bigint * o.n \
+               FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM carillon.broadcasts) o WHERE o.id = b.id";
+    let ahead = i64::try_from(AHEAD.as_millis()).unwrap();
+    operator.execute(due, &[&ahead, &step.cast_signed()]).await.unwrap();
     let urls = [nodes[0].node.url().to_owned(), nodes[1].node.url().to_owned()];
-    let meddling = tokio::spawn(meddle(urls, ids.clone()));
-    for node in &mut nodes {
-        sleep(Duration::from_millis(500)).await;
-        node.node.kill9().await;
+    let meddling = tokio::spawn(meddle(urls, ids.clone(), Duration::from_millis(step)));
+    let (mut kills, mut dice) = (0, Dice::new(81));
+    while kills < 2 || !meddling.is_finished() {
+        sleep(Duration::from_millis(300 + dice.below(400) as u64)).await;
+        let node = &mut nodes[kills % 2].node;
+        node.kill9().await;
         sleep(Duration::from_millis(200)).await;
-        node.node.restart().await;
+        node.restart().await;
+        kills += 1;
     }
     let answers = meddling.await.unwrap();
     until_none_is_scheduled(&operator).await;
@@ -115,7 +125,10 @@ async fn each_schedule_is_sent_once_or_never() {
     let lateness = "SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY sent_at - publish_at) \
                     FROM carillon.broadcasts WHERE status = 'sent'";
     let late: Vec<i64> = operator.query_one(lateness, &[]).await.unwrap().get(0);
-    println!("F18: {sent} sent, {canceled} canceled, of {}; late p50 / p99 / max {late:?} ms", ids.len());
+    println!(
+        "F18: {sent} sent, {canceled} canceled, of {}; {kills} kills; late p50 / p99 / max {late:?} ms",
+        ids.len()
+    );
     assert!(sent > 0 && canceled > 0, "nothing was tried: {sent} sent, {canceled} canceled");
 }
 

@@ -3,8 +3,10 @@
 //!
 //! The numbers are those of the fault table in docs/operations/faults.md. Most are small enough for every run;
 //! `just chaos f08` runs any at the size that the environment says, and prints its figures: `CHAOS_CLIENTS` (official
-//! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts).
+//! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts);
+//! `block` has `CHAOS_USERS`, `f18` has `CHAOS_SCHEDULES`.
 
+mod block;
 mod f00;
 mod f01;
 mod f02;

@@ -74,7 +74,7 @@ pub(crate) async fn run(options: &Bench) -> Result<Report> {
 }
 
 /// Each client is a descriptor, and a publisher has some more.
-fn raise_descriptors(clients: usize) -> Result<()> {
+pub(crate) fn raise_descriptors(clients: usize) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     let needed = clients as u64 + 1500;

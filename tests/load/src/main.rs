@@ -5,6 +5,8 @@
 //! order, and prints [`report::Report`]: JSON with `--json`, a table always. It ends with 1 if anything was lost,
 //! doubled, out of order or not accepted.
 //!
+//! `carillon-load broadcast` tells everyone where a million users are known, and counts what that writes ([`broadcast`]).
+//!
 //! `carillon-load resume` lets clients come back to a server and measures how long they wait for what they missed
 //! ([`resume`]).
 //!
@@ -13,6 +15,8 @@
 
 mod abuse;
 mod bench;
+mod broadcast;
+mod crowd;
 mod fleet;
 mod latency;
 mod process;
@@ -37,6 +41,8 @@ struct Cli {
 enum Command {
     /// Connect, publish, and measure what arrives.
     Bench(Bench),
+    /// Tell everyone, where a million users are known.
+    Broadcast(broadcast::Broadcast),
     /// Let clients come back, and measure how long they wait for what they missed.
     Resume(resume::Resume),
 }
@@ -96,15 +102,18 @@ enum Audience {
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(options) => bench(&options).await,
-        Command::Resume(options) => resume::run(&options).await.map(|table| {
-            eprint!("{table}");
-            ExitCode::SUCCESS
-        }),
+        Command::Broadcast(options) => broadcast::run(&options).await.map(|table| show(&table)),
+        Command::Resume(options) => resume::run(&options).await.map(|table| show(&table)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn show(table: &str) -> ExitCode {
+    eprint!("{table}");
+    ExitCode::SUCCESS
 }
 
 async fn bench(options: &Bench) -> anyhow::Result<ExitCode> {

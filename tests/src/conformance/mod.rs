@@ -108,6 +108,8 @@ async fn serve<A: Application>(options: &Options, application: A) -> anyhow::Res
         max_connections: 10_000,
         control_rate: NonZeroU32::MAX,
         control_burst: NonZeroU32::MAX,
+        handshake_rate: NonZeroU32::MAX,
+        handshake_burst: NonZeroU32::MAX,
         drain: Duration::ZERO,
     };
     let server = Server::new(settings, Arc::new(application));

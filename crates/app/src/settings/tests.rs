@@ -9,7 +9,7 @@ use super::*;
 const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
 
 /// The contract's names and defaults, and those that have come since, in TOML; `None` is unset.
-const CONTRACT: [(&str, Option<&str>); 39] = [
+const CONTRACT: [(&str, Option<&str>); 41] = [
     ("SOCKET_HOST", Some("\"127.0.0.1\"")),
     ("SOCKET_PORT", Some("5000")),
     ("METRICS_PORT", None),
@@ -49,6 +49,8 @@ const CONTRACT: [(&str, Option<&str>); 39] = [
     ("RETENTION_DAYS_BY_TYPE", None),
     ("USER_RATE", Some("100")),
     ("USER_BURST", Some("400")),
+    ("HANDSHAKE_RATE", Some("500")),
+    ("HANDSHAKE_BURST", Some("5000")),
 ];
 
 fn reader(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Reader, Faults> {

@@ -226,6 +226,8 @@ fn settings(figures: &Figures) -> GatewaySettings {
             max_connections: usize::MAX,
             control_rate: MANY,
             control_burst: MANY,
+            handshake_rate: MANY,
+            handshake_burst: MANY,
             drain: Duration::ZERO,
         },
         max_connections_per_user: usize::MAX,

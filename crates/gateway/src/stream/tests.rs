@@ -52,6 +52,8 @@ async fn server(log: &MemoryLog) -> Arc<Server<Gateway>> {
         max_connections: 2,
         control_rate: one,
         control_burst: one,
+        handshake_rate: one,
+        handshake_burst: one,
         drain: DRAIN,
     };
     let settings = GatewaySettings {

@@ -1,5 +1,6 @@
 //! What each request asks for, and by which transport it is served.
 
+mod not_now;
 mod polling;
 pub(crate) mod upgrade;
 mod websocket;
@@ -15,6 +16,7 @@ use crate::directory::{Polling, Session};
 use crate::server::Server;
 use crate::{doorstep, ids};
 
+pub(crate) use not_now::NotNow;
 pub(crate) use websocket::{Received, WebSocket};
 
 /// Mounts [`Application::PATH`]. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
@@ -35,13 +37,14 @@ async fn entry<A: Application>(
     let served = match handshake::parse(request.method().as_str(), request.query_string(), false) {
         Err(refusal) => Err(refusal),
         Ok(Asked::Open(Transport::Polling)) if server.is_draining() => {
-            return unavailable("the server is draining");
+            return NotNow::Trouble(DRAINING).into();
         }
         Ok(Asked::Open(Transport::Polling)) => {
             let handshake =
                 Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
-            let Some(place) = server.doorstep.enter(doorstep::address(&handshake)) else {
-                return unavailable(CROWDED);
+            let place = match server.doorstep.enter(doorstep::address(&handshake)) {
+                Ok(place) => place,
+                Err(not_now) => return not_now.into(),
             };
             match server.application.open(&handshake).await {
                 Ok(peer) => polling::open(server, peer, place).await,
@@ -82,13 +85,5 @@ fn refuse(refusal: &HandshakeError) -> HttpResponse {
     HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(refusal.body())
 }
 
-/// Why a new session is refused while too many others wait to be let in.
-const CROWDED: &str = "too many handshakes";
-
-/// Trouble that passes: the official client comes back after a 503, as it would not after a refusal in Socket.IO.
-fn unavailable(why: &'static str) -> HttpResponse {
-    HttpResponse::ServiceUnavailable()
-        .insert_header((header::RETRY_AFTER, "1"))
-        .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
-        .body(why)
-}
+const DRAINING: &str = "the server is draining";
+const FULL: &str = "too many connections";

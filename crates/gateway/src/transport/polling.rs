@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{new_sid, unavailable};
+use super::{FULL, NotNow, new_sid};
 use crate::application::Application;
 use crate::directory::Polling;
 use crate::doorstep::Place;
@@ -30,7 +30,7 @@ pub(super) async fn open<A: Application>(
 ) -> Result<HttpResponse, HandshakeError> {
     let sid = new_sid(&server);
     let Some(links) = server.directory.open_polling(&sid, server.settings.max_connections) else {
-        return Ok(unavailable("too many connections"));
+        return Ok(NotNow::Trouble(FULL).into());
     };
     let (reply, answer) = oneshot::channel();
     let driver = Driver::new(server, sid, peer, place, Some(links), Some(reply));

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::websocket::WebSocket;
-use super::{CROWDED, find, new_sid};
+use super::{DRAINING, FULL, NotNow, find, new_sid};
 use crate::application::{Application, Handshake};
 use crate::doorstep;
 use crate::drive::{Driver, Link};
@@ -32,8 +32,8 @@ enum Refused {
     Handshake(HandshakeError),
     /// No WebSocket handshake (RFC 6455 §4.2.1).
     WebSocket(ws::HandshakeError),
-    /// Passing trouble, in these words.
-    Unavailable(&'static str),
+    /// It passes.
+    NotNow(NotNow),
     /// Nothing is served as a WebSocket at this path.
     NotFound,
 }
@@ -41,6 +41,12 @@ enum Refused {
 impl From<HandshakeError> for Refused {
     fn from(refusal: HandshakeError) -> Self {
         Self::Handshake(refusal)
+    }
+}
+
+impl From<NotNow> for Refused {
+    fn from(not_now: NotNow) -> Self {
+        Self::NotNow(not_now)
     }
 }
 
@@ -92,7 +98,7 @@ async fn accept<A: Application>(
     let mut response = ws::handshake(request.head()).map_err(Refused::WebSocket)?;
     let driver = match asked {
         Asked::Open(Transport::Websocket) if server.is_draining() => {
-            return Err(Refused::Unavailable("the server is draining"));
+            return Err(NotNow::Trouble(DRAINING).into());
         }
         Asked::Open(Transport::Websocket) => open(server, request).await?,
         Asked::Upgrade(sid) => take_over(server, &sid).await?,
@@ -107,12 +113,11 @@ async fn accept<A: Application>(
 async fn open<A: Application>(server: &Arc<Server<A>>, request: &Request) -> Result<Box<Driver<A>>, Refused> {
     let handshake =
         Handshake { headers: request.headers(), uri: request.uri(), address: request.peer_addr() };
-    let place = server.doorstep.enter(doorstep::address(&handshake));
-    let place = place.ok_or(Refused::Unavailable(CROWDED))?;
+    let place = server.doorstep.enter(doorstep::address(&handshake))?;
     let peer = server.application.open(&handshake).await?;
     let sid = new_sid(server);
     if !server.directory.open_direct(&sid, server.settings.max_connections) {
-        return Err(Refused::Unavailable("too many connections"));
+        return Err(NotNow::Trouble(FULL).into());
     }
     Ok(Driver::new(Arc::clone(server), sid, peer, place, None, None))
 }
@@ -135,10 +140,10 @@ async fn answer(io: &mut Handover, refused: Refused, origin: &Origin) -> io::Res
             let response = Response::from(fault).drop_body();
             (response, HandshakeError::BAD_REQUEST.body())
         }
-        Refused::Unavailable(why) => {
-            let mut response = Response::new(StatusCode::SERVICE_UNAVAILABLE).drop_body();
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            (response, why.to_owned())
+        Refused::NotNow(not_now) => {
+            let mut response = Response::new(not_now.status()).drop_body();
+            not_now.write(response.headers_mut());
+            (response, not_now.words().to_owned())
         }
         Refused::NotFound => (Response::new(StatusCode::NOT_FOUND).drop_body(), String::new()),
     };
