@@ -9,7 +9,7 @@ use super::*;
 const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
 
 /// The contract's names and defaults, and those that have come since, in TOML; `None` is unset.
-const CONTRACT: [(&str, Option<&str>); 41] = [
+const CONTRACT: [(&str, Option<&str>); 43] = [
     ("SOCKET_HOST", Some("\"127.0.0.1\"")),
     ("SOCKET_PORT", Some("5000")),
     ("METRICS_PORT", None),
