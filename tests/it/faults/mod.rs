@@ -3,7 +3,8 @@
 //!
 //! The numbers are those of the fault table in docs/operations/faults.md. Most are small enough for every run;
 //! `just chaos f08` runs any at the size that the environment says, and prints its figures: `CHAOS_CLIENTS` (official
-//! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts).
+//! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts). With
+//! `CHAOS_NGINX=true` three nodes stand behind the real nginx.
 
 mod f00;
 mod f01;
@@ -26,6 +27,7 @@ mod f20;
 mod f21;
 mod i9;
 mod kill9;
+mod peers;
 mod stage;
 
 use std::str::FromStr;
