@@ -82,6 +82,11 @@ bench-resume *args:
     cargo build --release --package carillon --package carillon-load
     cargo run --release --quiet --package carillon-load -- resume {{ args }}
 
+# Measure two nodes over one PostgreSQL and one Redis: how much later the other node's clients hear, and what the way costs
+bench-hop *args:
+    cargo build --release --package carillon --package carillon-load
+    DURABLE=1 tests/with-servers target/release/carillon-load hop {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec

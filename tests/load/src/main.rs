@@ -6,7 +6,7 @@
 //! doubled, out of order or not accepted.
 //!
 //! `carillon-load resume` lets clients come back to a server and measures how long they wait for what they missed
-//! ([`resume`]).
+//! ([`resume`]). `carillon-load hop` puts two nodes over one PostgreSQL and one Redis ([`hop`]).
 //!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
@@ -14,6 +14,7 @@
 mod abuse;
 mod bench;
 mod fleet;
+mod hop;
 mod latency;
 mod process;
 mod publisher;
@@ -39,6 +40,8 @@ enum Command {
     Bench(Bench),
     /// Let clients come back, and measure how long they wait for what they missed.
     Resume(resume::Resume),
+    /// Publish through one of two nodes, and measure how much later the other's clients hear. Run it by `tests/with-servers`.
+    Hop(hop::Hop),
 }
 
 /// What to do to which server.
@@ -94,12 +97,14 @@ enum Audience {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let told = |table: String| {
+        eprint!("{table}");
+        ExitCode::SUCCESS
+    };
     let done = match Cli::parse().command {
         Command::Bench(options) => bench(&options).await,
-        Command::Resume(options) => resume::run(&options).await.map(|table| {
-            eprint!("{table}");
-            ExitCode::SUCCESS
-        }),
+        Command::Resume(options) => resume::run(&options).await.map(told),
+        Command::Hop(options) => hop::run(&options).await.map(told),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
