@@ -5,6 +5,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 web := "crates/web/app"
 test_js := "tests/js"
 test_browser := "tests/browser"
+test_peer := "tests/peers/socketio"
 
 # List the recipes
 [private]
@@ -86,6 +87,11 @@ bench-broadcast *args:
     cargo build --release --package carillon --package carillon-load
     tests/with-servers target/release/carillon-load broadcast {{ args }}
 
+# Measure two nodes over one PostgreSQL and one Redis: how much later the other node's clients hear, and what the way costs
+bench-hop *args:
+    cargo build --release --package carillon --package carillon-load
+    DURABLE=1 tests/with-servers target/release/carillon-load hop {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec
@@ -99,11 +105,13 @@ fuzz target seconds="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
         -max_total_time={{ seconds }} -max_len=4096 -timeout=5 -rss_limit_mb=1024
 
-# A fault test at the size you say, and its figures: `just chaos f08 CLIENTS=200 LIGHTS=1000 RATE=500 SECONDS=30`
+# A fault test at the size you say, and its figures: `just chaos f08 CLIENTS=200 LIGHTS=1000 RATE=500 SECONDS=30`; with
+# `PROFILE=release` by release builds. `just chaos peers` lets the official server live through F01 and F05 beside ours.
 chaos fault *sizes: test-js
-    cargo build --workspace --bins
-    for size in {{ sizes }}; do export "CHAOS_$size"; done; \
-    tests/with-servers cargo test --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
+    if [ {{ lowercase(fault) }} = peers ]; then npm ci --prefix {{ test_peer }} --no-audit --no-fund --silent; fi
+    for size in {{ sizes }}; do export "CHAOS_$size"; done; profile=${CHAOS_PROFILE:+--profile=$CHAOS_PROFILE}; \
+    cargo build $profile --workspace --bins; \
+    tests/with-servers cargo test $profile --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
 
 # Show that nothing is left of 120,000 connections, in some twenty minutes: `just soak SOAK_CYCLES=20` for fewer
 soak *sizes:

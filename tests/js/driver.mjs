@@ -18,13 +18,15 @@
 //
 // `url` may be a list: the nodes behind one name. Whoever loses one, or does not get in there, is sent to another.
 //
-// A client that was opened with `journal: true` is one of hundreds, and reports a line of a journal for each thing it is
+// A client that was opened with `journal: "carillon"` is one of hundreds, and reports a line of a journal for each thing it is
 // told (see src/journal.rs): [what, client, milliseconds, …].
 //   ["c", client, at, recovered, transport]           connected
 //   ["s", client, at, recovered, offset]              inbox:state
 //   ["n", client, at, id, offset]                     notification
 //   ["d", client, at, reason, null]                   disconnected
 //   ["e", client, at, message, null]                  connect_error
+// With `journal: "socketio"` it is a client of the official server, which has no inbox:state and whose offsets are ids of
+// a Redis stream: connecting is both, and offsets are written as ours of a log of epoch 0.
 import { createInterface } from "node:readline";
 
 const sockets = new Map();
@@ -51,12 +53,23 @@ function roam(socket, urls) {
   socket.io.on("error", on);
 }
 
-function keepJournal(client, socket) {
+const ours = (offset) => offset;
+
+// "MILLISECONDS-NUMBER", in the order of both; nothing where the server could not store the event.
+function streamed(offset = "0-0") {
+  const [milliseconds, number] = offset.split("-").map(BigInt);
+  return `0.${(milliseconds * 4096n + number).toString(36)}`;
+}
+
+const places = { carillon: ours, socketio: streamed };
+
+function keepJournal(client, socket, place) {
   socket.on("connect", () => {
     write("c", client, Date.now(), socket.recovered === true, socket.io.engine.transport.name);
+    if (place === streamed) write("s", client, Date.now(), socket.recovered === true, place());
   });
-  socket.on("inbox:state", ({ recovered }, offset) => write("s", client, Date.now(), recovered, offset));
-  socket.on("notification", ({ id }, offset) => write("n", client, Date.now(), id, offset));
+  socket.on("inbox:state", ({ recovered }, offset) => write("s", client, Date.now(), recovered, place(offset)));
+  socket.on("notification", ({ id }, offset) => write("n", client, Date.now(), id, place(offset)));
   socket.on("disconnect", (reason) => write("d", client, Date.now(), reason, null));
   socket.on("connect_error", ({ message }) => write("e", client, Date.now(), message, null));
 }
@@ -70,7 +83,7 @@ const commands = {
     const socket = io(urls[0], { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     sockets.set(client, socket);
     if (urls.length > 1) roam(socket, urls);
-    if (journal) return keepJournal(client, socket);
+    if (journal) return keepJournal(client, socket, places[journal]);
     socket.on("connect", () => {
       const transport = socket.io.engine.transport.name;
       // Undefined where the server does not recover.

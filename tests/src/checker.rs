@@ -17,6 +17,7 @@
 
 mod figures;
 mod lineage;
+mod losses;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -24,6 +25,7 @@ use std::fmt;
 use carillon_domain::{Epoch, Offset, Position};
 
 pub use figures::{Figures, share};
+pub use losses::{Losses, Member, losses};
 
 use crate::journal::{Entry, Told};
 

@@ -22,13 +22,22 @@ pub const WAYS: [&[&str]; 3] = [&["websocket"], &["polling"], &["polling", "webs
 pub struct Fleet {
     driver: Arc<Driver>,
     journal: Arc<Journal>,
+    /// Whose clients they are: the journal that the driver keeps of them.
+    of: &'static str,
 }
 
 impl Fleet {
     /// A Node.js process without clients.
     #[must_use]
     pub fn start(journal: &Arc<Journal>) -> Self {
-        Self { driver: Driver::start_with(Arc::clone(journal)), journal: Arc::clone(journal) }
+        let driver = Driver::start_with(Arc::clone(journal));
+        Self { driver, journal: Arc::clone(journal), of: "carillon" }
+    }
+
+    /// The same, for clients of the official server: there is no `inbox:state`, and offsets are ids of a Redis stream.
+    #[must_use]
+    pub fn start_for_socketio(journal: &Arc<Journal>) -> Self {
+        Self { of: "socketio", ..Self::start(journal) }
     }
 
     /// Opens a client: its number in the journal.
@@ -52,7 +61,7 @@ impl Fleet {
         let version = "socket.io-client";
         self.driver
             .tell(&json!({
-                "cmd": "connect", "client": client, "url": url, "options": options, "version": version, "journal": true,
+                "cmd": "connect", "client": client, "url": url, "options": options, "version": version, "journal": self.of,
             }))
             .await;
         client

@@ -22,7 +22,7 @@ const SITE: &str = include_str!("../../deploy/nginx/carillon.conf");
 const NODES: &str = include_str!("../../deploy/nginx/nodes.conf");
 const KUBERNETES: &str = include_str!("../../deploy/kubernetes/nodes.conf");
 
-/// An nginx of a test's own, before the nodes `a` and `b`. It ends when dropped.
+/// An nginx of a test's own, before its nodes. It ends when dropped.
 #[derive(Debug)]
 pub struct Nginx {
     dir: TempDir,
@@ -32,12 +32,20 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one before these two nodes, given as `127.0.0.1:PORT`, and waits until it listens.
+    /// Starts one before the nodes `a` and `b`, given as `127.0.0.1:PORT`, and waits until it listens.
     ///
     /// # Panics
     /// When nginx is not installed (`tests/with-servers` does so), or refuses its configuration.
     pub async fn start(a: &str, b: &str) -> Self {
-        Self::run(&two_nodes(a, b), false).await
+        Self::before(&[("a", a), ("b", b)]).await
+    }
+
+    /// Starts one before these nodes: the `NODE_ID` and the address of each.
+    ///
+    /// # Panics
+    /// As [`Nginx::start`].
+    pub async fn before(nodes: &[(&str, &str)]) -> Self {
+        Self::run(&these(nodes), false).await
     }
 
     /// Starts one as in Kubernetes, where it knows nodes by name: these two make up the Service, and pods are found by this
@@ -57,7 +65,7 @@ impl Nginx {
     /// # Panics
     /// As [`Nginx::start`], or when there is no openssl to make a certificate.
     pub async fn start_with_tls(a: &str, b: &str) -> Self {
-        Self::run(&two_nodes(a, b), true).await
+        Self::run(&these(&[("a", a), ("b", b)]), true).await
     }
 
     /// Where it listens, without TLS.
@@ -122,8 +130,23 @@ impl Nginx {
     }
 }
 
-fn two_nodes(a: &str, b: &str) -> String {
-    NODES.replace("127.0.0.1:5001", a).replace("127.0.0.1:5002", b)
+/// The nodes' file with what it says of `b` said of each of these, and of nobody else.
+fn these(nodes: &[(&str, &str)]) -> String {
+    let mut file = NODES.to_owned();
+    for said in [
+        "    server 127.0.0.1:5002 max_fails=0;\n",
+        "upstream carillon_b {\n    server 127.0.0.1:5002;\n    keepalive 16;\n}\n",
+        "    ~^b\\.   carillon_b;\n",
+    ] {
+        let of = |id: &str, address: &str| {
+            let said = said.replace("carillon_b", &format!("carillon_{id}")).replace("^b", &format!("^{id}"));
+            said.replace("127.0.0.1:5002", address)
+        };
+        assert!(file.contains(said), "nodes.conf no longer says {said:?}");
+        let each: String = nodes.iter().map(|(id, address)| of(id, address)).collect();
+        file = file.replace(&of("a", "127.0.0.1:5001"), "").replace(said, &each);
+    }
+    file
 }
 
 /// Writes the three files, and the only places in which they differ from those of `deploy/nginx`.

@@ -19,17 +19,21 @@ use crate::users::JWT_SECRET;
 /// The publish key that every node of the tests knows, under the name `tests`.
 pub const PUBLISH_KEY: &str = "publish-key-for-tests-alone";
 
+/// The peer that ours is held beside.
+const SOCKETIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/socketio/server.mjs");
+
 /// What a node is started with: the contract's settings (§2) by name, and nothing else from the environment.
 #[derive(Debug, Clone)]
 pub struct NodeSettings {
     env: Vec<(String, String)>,
     parent: Option<PathBuf>,
+    program: fn() -> OsString,
     command: &'static str,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { env: Vec::new(), parent: None, command: "serve" }
+        Self { env: Vec::new(), parent: None, program: binary, command: "serve" }
             .set("SOCKET_PORT", 0)
             .set("DATABASE_URL", "sqlite://carillon.db")
             .set("JWT_SECRET", JWT_SECRET)
@@ -68,6 +72,18 @@ impl NodeSettings {
         Self { command: "demo", ..Self::default() }.unset("JWT_SECRET")
     }
 
+    /// Runs the official server of `peers/socketio` instead, which knows as many of the settings as it needs.
+    ///
+    /// # Panics
+    /// When its packages are missing.
+    #[must_use]
+    pub fn socketio() -> Self {
+        let installed = Path::new(SOCKETIO).with_file_name("node_modules").is_dir();
+        assert!(installed, "run `npm ci` beside {SOCKETIO}");
+        let path = std::env::var("PATH").unwrap_or_default();
+        Self { program: || "node".into(), command: SOCKETIO, ..Self::default() }.set("PATH", path)
+    }
+
     /// Keeps the node's files in a new directory below `parent` instead of the system's temporary one.
     #[must_use]
     pub fn below(mut self, parent: &Path) -> Self {
@@ -98,7 +114,7 @@ impl NodeSettings {
     }
 
     fn command(&self, dir: &Path) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new((self.program)());
         command.current_dir(dir).env_clear().envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command

@@ -56,8 +56,11 @@ pub(crate) struct Exchange<S> {
     known: BTreeMap<String, u64>,
     /// Others who must be read.
     unread: BTreeSet<String>,
-    /// Since when Redis has been there, if it is.
-    linked_since: Option<Duration>,
+    /// When Redis was last there, and whether it has yet to say that it still knows this node.
+    linked_at: Option<Duration>,
+    is_away: bool,
+    /// Since when a lease that is gone means a node that is gone.
+    judges_since: Duration,
     /// Whether the shelf must be written anew.
     is_stale: bool,
     renew_at: Duration,
@@ -74,7 +77,9 @@ impl<S: Shelf> Exchange<S> {
             told_connections: (0, Duration::ZERO),
             known: BTreeMap::new(),
             unread: BTreeSet::new(),
-            linked_since: None,
+            linked_at: None,
+            is_away: true,
+            judges_since: Duration::ZERO,
             is_stale: true,
             renew_at: Duration::ZERO,
             look_at: Duration::ZERO,
@@ -84,15 +89,19 @@ impl<S: Shelf> Exchange<S> {
     /// Does what is due. Called every [`TELL`].
     pub(crate) async fn tick(&mut self, now: Duration) {
         if !self.shelf.is_up() {
-            self.linked_since = None;
+            self.is_away = true;
             return;
         }
-        if self.linked_since.is_none() {
-            self.linked_since = Some(now);
+        if self.is_away {
+            // A break that is shorter than from one renewal to the next costs nobody their lease.
+            if self.linked_at.is_none_or(|at| now > at + RENEW) {
+                self.judge_later(now);
+            }
             // The answer tells whether Redis has forgotten this node; and the others' words were lost.
             self.renew_at = now;
             self.look_at = now;
         }
+        self.linked_at = Some(now);
         if self.is_stale {
             self.write_all(now).await;
         } else {
@@ -105,6 +114,19 @@ impl<S: Shelf> Exchange<S> {
         while let Some(other) = self.unread.pop_first() {
             self.read(other).await;
         }
+    }
+
+    /// Redis was away for long, or has forgotten what it held: a living node may not have come back to it yet.
+    fn judge_later(&mut self, now: Duration) {
+        self.judges_since = now + shelf::LEASE;
+    }
+
+    /// A lease was put down: whether there had been one, if that is known.
+    fn put_down(&mut self, was_there: Option<bool>, now: Duration) {
+        if was_there == Some(false) || (self.is_away && was_there.is_none()) {
+            self.judge_later(now);
+        }
+        self.is_away &= was_there.is_none();
     }
 
     /// Takes another node's word.
@@ -146,7 +168,9 @@ impl<S: Shelf> Exchange<S> {
         };
         self.number += 2;
         let lease = self.lease(connections);
-        self.is_stale = self.shelf.rewrite(&self.name, &people, lease).await.is_err();
+        let was_there = self.shelf.rewrite(&self.name, &people, lease).await.ok();
+        self.put_down(was_there, now);
+        self.is_stale = was_there.is_none();
         if !self.is_stale {
             self.renew_at = now + RENEW;
             self.told_connections = (connections, now);
@@ -169,16 +193,15 @@ impl<S: Shelf> Exchange<S> {
             if !changes.is_empty() || connections != told {
                 self.number += 1;
             }
-            match self.shelf.write(&self.name, &changes, self.lease(connections)).await {
-                Ok(was_there) => {
-                    // Redis has lost the lease, and with it no one knows what else.
-                    self.is_stale = !was_there;
-                    self.renew_at = now + RENEW;
-                    self.told_connections = (connections, now);
-                    let changes = changes.into_iter().map(Change::from).collect();
-                    self.shelf.tell(Told { number: self.number, connections, changes });
-                }
-                Err(_) => self.is_stale = true,
+            let was_there = self.shelf.write(&self.name, &changes, self.lease(connections)).await.ok();
+            self.put_down(was_there, now);
+            // Redis has lost the lease, and with it no one knows what else.
+            self.is_stale = was_there != Some(true);
+            if was_there.is_some() {
+                self.renew_at = now + RENEW;
+                self.told_connections = (connections, now);
+                let changes = changes.into_iter().map(Change::from).collect();
+                self.shelf.tell(Told { number: self.number, connections, changes });
             }
             if is_last || self.is_stale {
                 return;
@@ -189,8 +212,6 @@ impl<S: Shelf> Exchange<S> {
     /// Looks who is alive, and of whom there is something to learn.
     async fn look(&mut self, now: Duration) {
         let Ok(leases) = self.shelf.leases().await else { return };
-        // After Redis was away a living node may not have come back to it yet.
-        let may_judge = self.linked_since.is_some_and(|since| now >= since + shelf::LEASE);
         let mut dead: BTreeSet<String> = self.known.keys().cloned().collect();
         let others: Vec<String> = self.presence.roster().others().map(str::to_owned).collect();
         dead.extend(others);
@@ -204,7 +225,7 @@ impl<S: Shelf> Exchange<S> {
                 self.unread.insert(other);
             }
         }
-        if may_judge {
+        if !self.is_away && now >= self.judges_since {
             for other in dead {
                 tracing::info!(node = other, "a node is gone: its users are no longer here");
                 self.lose(&other);

@@ -24,18 +24,7 @@ async fn killed_in_turn(name: &str, meeting: Meeting) {
     let scale = Scale::usually(18, 30, 60, 1);
     let mut stage = Stage::open(Setup::cluster(meeting, scale).await).await;
     let clients = stage.clients.len();
-    stage.publishes_for(1_000).await;
-    let fault = during(async {
-        for node in 0..stage.nodes.len() {
-            stage.nodes[node].kill9().await;
-            // As long as a supervisor takes.
-            sleep(Duration::from_millis(scale.seconds.min(2) * 1_000)).await;
-            stage.nodes[node].restart().await;
-            stage.publishes_for(scale.seconds * 1_000).await;
-        }
-    })
-    .await;
-    stage.all(|client| client.online).await;
+    let fault = kills(&mut stage).await;
     let known = stage.nodes.until_present(clients, clients).await;
     stage.publishes_for(1_000).await;
     let verdict = stage.finish(name, fault, true).await;
@@ -44,4 +33,22 @@ async fn killed_in_turn(name: &str, meeting: Meeting) {
     let figures = &verdict.figures;
     assert!(figures.returned >= clients as u64, "each client's first node was killed: {figures}");
     assert_eq!(figures.recovered, figures.returned, "{figures}");
+}
+
+/// The fault; at its end all clients are back.
+pub(super) async fn kills(stage: &mut Stage) -> (u64, u64) {
+    let Scale { seconds, .. } = stage.scale();
+    stage.publishes_for(1_000).await;
+    let fault = during(async {
+        for node in 0..stage.nodes.len() {
+            stage.nodes[node].kill9().await;
+            // As long as a supervisor takes.
+            sleep(Duration::from_millis(seconds.min(2) * 1_000)).await;
+            stage.nodes[node].restart().await;
+            stage.publishes_for(seconds * 1_000).await;
+        }
+    })
+    .await;
+    stage.all(|client| client.online).await;
+    fault
 }

@@ -33,9 +33,10 @@ async fn f04() {
     let verdict = stage.finish("F04", fault, true).await;
     let figures = &verdict.figures;
     // Sockets leave in four fifths of the drain.
-    let mean = figures.returned * 1_000 / (3 * scale.seconds * 800);
+    let mean = figures.returned as f64 / (3.0 * scale.seconds as f64 * 0.8);
     println!(
-        "F04: {mean} returns a second in the mean of the drains, presence {} ms after",
+        "F04: {mean:.1} returns a second in the mean of the drains, the busiest second {:.1} times that, presence {} ms after",
+        figures.busiest_second() as f64 / mean,
         known.as_millis()
     );
     verdict.expect_none();

@@ -4,7 +4,7 @@
 //! The numbers are those of the fault table in docs/operations/faults.md. Most are small enough for every run;
 //! `just chaos f08` runs any at the size that the environment says, and prints its figures: `CHAOS_CLIENTS` (official
 //! ones), `CHAOS_LIGHTS`, `CHAOS_RATE` (publishes a second), `CHAOS_SECONDS` (how long what lasts, lasts);
-//! `block` has `CHAOS_USERS`, `f18` has `CHAOS_SCHEDULES`.
+//! `block` has `CHAOS_USERS`, `f18` has `CHAOS_SCHEDULES`. With `CHAOS_NGINX=true` three nodes stand behind the real nginx.
 
 mod block;
 mod f00;
@@ -28,6 +28,7 @@ mod f20;
 mod f21;
 mod i9;
 mod kill9;
+mod peers;
 mod stage;
 
 use std::str::FromStr;

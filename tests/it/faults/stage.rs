@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use carillon_tests::checker::{Case, Lineage, LogRow, Verdict, check};
+use carillon_tests::checker::{self, Case, Lineage, LogRow, Losses, Member, Verdict, check};
 use carillon_tests::faultproxy::FaultProxy;
 use carillon_tests::fleet::{Fleet, LightFleet, WAYS};
 use carillon_tests::journal::{Journal, Standing, now};
 use carillon_tests::producer::{self, Plan, Producer};
 use carillon_tests::store::Store;
-use carillon_tests::{Cluster, Meeting, NodeSettings, PATIENCE, Postgres, User};
+use carillon_tests::{Cluster, Meeting, Nginx, NodeSettings, PATIENCE, Postgres, User};
 
-use super::Scale;
+use super::{Scale, or};
 
 /// Every how many publishes go to everyone.
 const SHARED_EVERY: u64 = 50;
@@ -47,8 +47,12 @@ pub(super) struct Setup {
     pub(super) nodes: usize,
     pub(super) meeting: Meeting,
     pub(super) settings: NodeSettings,
+    /// The nodes are official servers.
+    is_socketio: bool,
     /// Clients go through the proxy, which leads to the first node.
     pub(super) through_proxy: bool,
+    /// Clients and publishers go through the real nginx, which leads to every node.
+    through_nginx: bool,
     /// Clients that lose their node go to another.
     pub(super) roaming: bool,
     /// All clients begin at the first node.
@@ -68,7 +72,9 @@ impl Setup {
             nodes: 1,
             meeting: Meeting::Nowhere,
             settings,
+            is_socketio: false,
             through_proxy: false,
+            through_nginx: false,
             roaming: false,
             crowded: false,
             receive_buffer: None,
@@ -81,9 +87,18 @@ impl Setup {
         Self { nodes, ..self }
     }
 
-    /// Three nodes over one PostgreSQL that meet there, and clients who go to another when they lose theirs.
+    /// Three nodes over one PostgreSQL that meet there, and clients who go to another when they lose theirs; or, as the
+    /// environment says, all behind nginx, which sends them there.
     pub(super) async fn cluster(meeting: Meeting, scale: Scale) -> Self {
-        Self { nodes: 3, meeting, roaming: true, ..Self::new(On::postgres().await, scale) }
+        let through_nginx = or("CHAOS_NGINX", false);
+        Self { nodes: 3, meeting, through_nginx, roaming: true, ..Self::new(On::postgres().await, scale) }
+    }
+
+    /// Three official servers over one Redis, and clients as in [`Setup::cluster`].
+    pub(super) fn socketio(scale: Scale) -> Self {
+        let (settings, meeting) = (NodeSettings::socketio(), Meeting::Server);
+        let setup = Self { settings, is_socketio: true, ..Self::new(On::Sqlite, scale) };
+        Self { nodes: 3, meeting, roaming: true, ..setup }
     }
 
     pub(super) fn through_proxy(self) -> Self {
@@ -99,6 +114,7 @@ impl Setup {
 pub(super) struct Stage {
     pub(super) nodes: Cluster,
     pub(super) proxy: FaultProxy,
+    nginx: Option<Nginx>,
     pub(super) journal: Arc<Journal>,
     pub(super) officials: Fleet,
     pub(super) lights: LightFleet,
@@ -116,15 +132,18 @@ impl Stage {
     pub(super) async fn open(setup: Setup) -> Self {
         let nodes = Cluster::open(&setup.settings, setup.nodes, setup.meeting).await;
         let proxy = FaultProxy::start(nodes[0].address()).await;
+        let nginx = if setup.through_nginx { Some(nginx(&nodes).await) } else { None };
         let journal = Arc::new(Journal::default());
-        let urls = nodes.urls();
+        let urls = nginx.as_ref().map_or_else(|| nodes.urls(), |nginx| vec![nginx.url()]);
         // Whoever comes later must not be shown it.
         producer::publish(&journal, &urls, "all", "before").await;
-        let (officials, mut lights) = (Fleet::start(&journal), LightFleet::default());
+        let officials = if setup.is_socketio { Fleet::start_for_socketio } else { Fleet::start }(&journal);
+        let mut lights = LightFleet::default();
         lights.receive_buffer = setup.receive_buffer;
         let mut stage = Self {
             nodes,
             proxy,
+            nginx,
             journal,
             officials,
             lights,
@@ -166,7 +185,9 @@ impl Stage {
 
     /// Publishes no more; all that was published is acknowledged.
     pub(super) async fn pause(&mut self) {
-        self.plan.first = self.producer.take().unwrap().finish().await;
+        if let Some(producer) = self.producer.take() {
+            self.plan.first = producer.finish().await;
+        }
     }
 
     /// Publishes through these nodes alone from now on.
@@ -213,6 +234,9 @@ impl Stage {
     fn ways_in(&self) -> Vec<String> {
         if self.setup.through_proxy {
             return vec![self.proxy.url()];
+        }
+        if let Some(nginx) = &self.nginx {
+            return vec![nginx.url()];
         }
         let mut urls = self.nodes.urls();
         let turn = if self.setup.crowded { 0 } else { self.clients.len() % urls.len() };
@@ -261,13 +285,26 @@ impl Stage {
         producer.begins(self.setup.scale.publishes_in(millis)).await;
     }
 
-    /// Everything is published, acknowledged and delivered, or will never be. `fault` is when it began and was over.
-    pub(super) async fn finish(mut self, name: &str, fault: (u64, u64), links_may_break: bool) -> Verdict {
+    /// Everything is published, acknowledged and delivered, or will never be.
+    async fn settle(&mut self) {
         self.pause().await;
         let fence = producer::publish(&self.journal, &self.nodes.urls(), "all", "fence").await;
         let everyone = self.clients.iter().map(|client| client.client);
         // Whoever has not heard it is found out by the checker.
         drop(self.journal.until(everyone, PATIENCE, |standing| standing.last == fence).await);
+    }
+
+    /// What was lost and when, as the journals alone tell. `fault` is when it began and was over.
+    pub(super) async fn losses(&mut self, fault: (u64, u64)) -> Losses {
+        self.settle().await;
+        let rooms = |user: &User| vec!["all".to_owned(), "role:patient".to_owned(), user.room()];
+        let members = self.clients.iter().zip(&self.users).map(|(one, user)| (one.client, rooms(user)));
+        checker::losses(&self.journal.entries(), &members.collect::<Vec<Member>>(), fault)
+    }
+
+    /// What became of it, held against the log. `fault` is when it began and was over.
+    pub(super) async fn finish(mut self, name: &str, fault: (u64, u64), links_may_break: bool) -> Verdict {
+        self.settle().await;
         let store = self.store().await;
         let mut log = self.gone;
         log.extend(store.rows().await.unwrap());
@@ -284,6 +321,12 @@ impl Stage {
         println!("{name}: {}", verdict.figures);
         verdict
     }
+}
+
+async fn nginx(nodes: &Cluster) -> Nginx {
+    let ids: Vec<String> = (0..nodes.len()).map(|number| format!("n{number}")).collect();
+    let named = ids.iter().enumerate().map(|(number, id)| (id.as_str(), nodes[number].address()));
+    Nginx::before(&named.collect::<Vec<_>>()).await
 }
 
 /// A fault that lasts from the first to the second moment.

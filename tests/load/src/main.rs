@@ -8,7 +8,7 @@
 //! `carillon-load broadcast` tells everyone where a million users are known, and counts what that writes ([`broadcast`]).
 //!
 //! `carillon-load resume` lets clients come back to a server and measures how long they wait for what they missed
-//! ([`resume`]).
+//! ([`resume`]). `carillon-load hop` puts two nodes over one PostgreSQL and one Redis ([`hop`]).
 //!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
@@ -18,6 +18,7 @@ mod bench;
 mod broadcast;
 mod crowd;
 mod fleet;
+mod hop;
 mod latency;
 mod process;
 mod publisher;
@@ -45,6 +46,8 @@ enum Command {
     Broadcast(broadcast::Broadcast),
     /// Let clients come back, and measure how long they wait for what they missed.
     Resume(resume::Resume),
+    /// Publish through one of two nodes, and measure how much later the other's clients hear. Run it by `tests/with-servers`.
+    Hop(hop::Hop),
 }
 
 /// What to do to which server.
@@ -104,6 +107,7 @@ async fn main() -> ExitCode {
         Command::Bench(options) => bench(&options).await,
         Command::Broadcast(options) => broadcast::run(&options).await.map(|table| show(&table)),
         Command::Resume(options) => resume::run(&options).await.map(|table| show(&table)),
+        Command::Hop(options) => hop::run(&options).await.map(|table| show(&table)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

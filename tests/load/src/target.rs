@@ -44,15 +44,19 @@ impl Target {
             Some(dir) => settings.below(dir),
             None => settings,
         };
-        let node = Node::start(settings).await;
-        Ok(Self {
+        Ok(Self::started(Node::start(settings).await))
+    }
+
+    /// A node of the tests' settings that was started here.
+    pub(crate) fn started(node: Node) -> Self {
+        Self {
             url: node.url().to_owned(),
             address: node.address().to_owned(),
             jwt_secret: JWT_SECRET.to_owned(),
             publish_key: PUBLISH_KEY.to_owned(),
             pid: Some(node.pid()),
             _node: Some(node),
-        })
+        }
     }
 }
 

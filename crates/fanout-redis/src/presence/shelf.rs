@@ -43,13 +43,13 @@ pub(crate) trait Shelf {
         lease: Lease,
     ) -> impl Future<Output = Result<bool, Self::Fault>> + Send;
 
-    /// Puts down everyone in place of what was there, then the lease.
+    /// Puts down everyone in place of what was there, then the lease. Whether the lease had been there.
     fn rewrite(
         &self,
         name: &str,
         people: &[Arc<Person>],
         lease: Lease,
-    ) -> impl Future<Output = Result<(), Self::Fault>> + Send;
+    ) -> impl Future<Output = Result<bool, Self::Fault>> + Send;
 
     /// All nodes that have a shelf, and their leases if those have not ended.
     fn leases(&self) -> impl Future<Output = Result<Vec<(String, Option<Lease>)>, Self::Fault>> + Send;
@@ -121,7 +121,7 @@ impl Shelf for RedisShelf {
         Ok(answers.last().is_some_and(|before| !before.is_null()))
     }
 
-    async fn rewrite(&self, name: &str, people: &[Arc<Person>], lease: Lease) -> Result<(), Error> {
+    async fn rewrite(&self, name: &str, people: &[Arc<Person>], lease: Lease) -> Result<bool, Error> {
         let mut buckets: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for person in people {
             let fields = buckets.entry(self.bucket_key(name, &person.user_id)).or_default();
@@ -133,8 +133,9 @@ impl Shelf for RedisShelf {
             let () = pipeline.hset(key, fields).await?;
         }
         let () = pipeline.sadd(self.key("nodes"), name).await?;
-        let () = pipeline.set(self.lease_key(name), lease.to_string(), expires(), None, false).await?;
-        pipeline.all().await
+        let () = pipeline.set(self.lease_key(name), lease.to_string(), expires(), None, true).await?;
+        let answers: Vec<Value> = pipeline.all().await?;
+        Ok(answers.last().is_some_and(|before| !before.is_null()))
     }
 
     async fn leases(&self) -> Result<Vec<(String, Option<Lease>)>, Error> {

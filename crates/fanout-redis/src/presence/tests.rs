@@ -319,3 +319,20 @@ fn a_shelf_of_the_dead_is_cleared_by_those_who_live() {
     assert_eq!(world.sky().names.len(), 2);
     assert_eq!(world.sky().users.len(), 2);
 }
+
+/// On a busy machine a link that misses a few beats counts as lost for a moment, again and again: nobody ever was judged.
+#[test]
+fn a_link_that_flickers_does_not_keep_the_dead_alive() {
+    let mut world = World::new(3);
+    world.run(5, 3);
+    world.kill(0);
+    world.moving.clear();
+    for _ in 0..8 {
+        world.run(2, 0);
+        world.sky().is_down = true;
+        world.run(1, 0);
+        world.sky().is_down = false;
+    }
+    world.run(1, 0);
+    world.check("a kill");
+}

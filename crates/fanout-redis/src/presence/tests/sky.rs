@@ -91,12 +91,11 @@ impl Shelf for Cloud {
         if sky.is_trouble() { Err(()) } else { Ok(was_there) }
     }
 
-    async fn rewrite(&self, name: &str, people: &[Arc<Person>], lease: Lease) -> Result<(), ()> {
+    async fn rewrite(&self, name: &str, people: &[Arc<Person>], lease: Lease) -> Result<bool, ()> {
         let mut sky = self.reach()?;
         let users = people.iter().map(|person| (person.user_id.clone(), (**person).clone()));
         sky.users.insert(name.to_owned(), users.collect());
-        sky.put_down(name, lease);
-        Ok(())
+        Ok(sky.put_down(name, lease))
     }
 
     async fn leases(&self) -> Result<Vec<(String, Option<Lease>)>, ()> {
