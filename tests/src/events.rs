@@ -77,7 +77,7 @@ impl Events {
         }
     }
 
-    /// That the next event is `name`; comments, `retry` and [`AMBIENT`] events are passed over.
+    /// That the next event is `name`; comments, `retry` and what is told to admins of its own accord are passed over.
     ///
     /// # Panics
     /// When it is another, or there is none.
