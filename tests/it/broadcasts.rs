@@ -59,7 +59,7 @@ async fn what_is_over_vanishes_everywhere() {
     while !matches!(early.life().await, carillon_tests::Life::Connect { .. }) {}
     let since = early.hears("inbox:state").await[1].clone();
     early.leave().await;
-    announce(&clinic, json!({"kind": "emergency", "expiresAt": in_seconds(2)})).await;
+    announce(&clinic, json!({"kind": "emergency", "expiresAt": in_seconds(6)})).await;
     let heard = online.notification().await;
     assert_eq!(heard["type"], "EMERGENCY");
     let began = Instant::now();

@@ -26,7 +26,7 @@ const GUIDE: &str = include_str!("../../docs/guides/publishing.md");
 const EXAMPLE: &str = include_str!("../../crates/client/examples/publish.rs");
 
 async fn output(command: &mut Command) -> String {
-    let output = command.kill_on_drop(true).output().await.unwrap();
+    let output = timeout(2 * PATIENCE, command.kill_on_drop(true).output()).await.unwrap().unwrap();
     let said = |bytes| String::from_utf8(bytes).unwrap();
     let (said, complaint) = (said(output.stdout), said(output.stderr));
     assert!(output.status.success(), "{complaint}");
@@ -147,7 +147,10 @@ async fn the_testing_guides_test_passes() {
     let js = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
     let dir = tempfile::tempdir_in(&js).unwrap();
     let (test, script) = (code(TESTING, "js", "node:test"), code(TESTING, "sh", "carillon serve"));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    // Below those that the system hands out, so that nobody else is given it meanwhile.
+    let port = (0..100).map(|_| rand::random_range(20_000..30_000_u16));
+    let port =
+        port.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap().to_string();
     fs::write(dir.path().join("inbox.test.mjs"), test.replace("5099", &port)).unwrap();
     let path = format!("{}:{}", Path::new(&binary()).parent().unwrap().display(), env::var("PATH").unwrap());
     let mut script = shell(&format!("set -e\n{}", script.replace("5099", &port)), dir.path());

@@ -16,7 +16,8 @@ pub struct Published {
     pub event_id: EventId,
     /// One for each room.
     pub notifications: Vec<Place>,
-    /// It had been published before, under the same key; this call published nothing. Of a batch: all of it had.
+    /// It had been published before, under the same key: by an earlier call, or by an earlier try of this one whose answer was lost. Of a
+    /// batch: all of it had.
     #[serde(skip)]
     pub replayed: bool,
 }

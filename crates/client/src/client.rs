@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, mem};
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect;
 use serde::Serialize;
@@ -60,7 +61,7 @@ impl Client {
         Ok(Self { http, url: url.trim_end_matches('/').into(), bearer, patience: PATIENCE })
     }
 
-    /// Goes on trying for so long, instead of 30 s. Zero tries once.
+    /// Goes on trying for so long, instead of 30 s, and for the end of the try that is under way then, 10 s at most. Zero tries once.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -83,8 +84,8 @@ impl Client {
     }
 
     /// Publishes any number of notifications, in batches: what became of each, in their order. One that is refused spoils no
-    /// other. The keys of single notifications count for nothing here: `key` is the whole list's, and the same list under the same key
-    /// publishes nothing new.
+    /// other. The keys of single notifications count for nothing here: `key`, of at most 240 characters, is the whole list's, and the same
+    /// list under the same key publishes nothing new.
     pub async fn notify_all(
         &self,
         notifications: &[Notification],
@@ -98,7 +99,8 @@ impl Client {
         for notification in notifications {
             // Strings, numbers and maps of them: this cannot fail, and if it did, the gateway would say so.
             let item = serde_json::value::to_raw_value(notification).unwrap_or_default();
-            if items.len() == BATCH_ITEMS || bytes + item.get().len() > BATCH_BYTES {
+            let is_full = items.len() == BATCH_ITEMS || bytes + item.get().len() > BATCH_BYTES;
+            if is_full && !items.is_empty() {
                 self.batch(&mut items, &key, deadline, &mut outcomes).await;
                 bytes = 0;
             }
@@ -163,7 +165,7 @@ impl Client {
         deadline: Instant,
         is_final: fn(&T) -> bool,
     ) -> Result<Sent<T>, Error> {
-        let body = serde_json::to_vec(body).map_err(Error::Data)?;
+        let body = Bytes::from(serde_json::to_vec(body).map_err(Error::Data)?);
         let request = || {
             let request = self.http.post(format!("{}{path}", self.url)).header(AUTHORIZATION, &self.bearer);
             request.header(CONTENT_TYPE, "application/json").body(body.clone())

@@ -16,7 +16,8 @@ pub enum Error {
     /// It cannot be written as JSON.
     #[error("the data cannot be written as JSON")]
     Data(#[source] serde_json::Error),
-    /// It was not published, and the same will not be published another time.
+    /// The same will not be published another time. Nor was it now, unless an earlier try of this call was, whose answer was lost, and the
+    /// key was taken away since.
     #[error("Carillon refused it: {0}")]
     Refused(Problem),
     /// It may or may not be published. Publish it again under this key: it will be once.

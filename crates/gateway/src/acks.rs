@@ -18,7 +18,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// After a count the store is left alone for so many times as long as it took: where a million are to be counted it takes a
 /// second, on every node, and that in an emergency.
 const REST: u32 = 9;
-/// However long it took. A look must not miss what came since the last one, which is [`WITHIN`].
+/// However long it took. A look must not miss what came since the last one, which is within [`WITHIN`] as long as a count takes less than
+/// the rest of it.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How far back a look goes: an acknowledgement is seen by its commit, which may come a while after its time.
 const WITHIN: Duration = Duration::from_secs(30);

@@ -15,8 +15,8 @@ use super::or;
 
 /// As many schedules; `CHAOS_SCHEDULES` may say otherwise.
 const USUALLY: usize = 60;
-/// From when all are made to when the first is due.
-const AHEAD: Duration = Duration::from_millis(500);
+/// From when all are made to when the first is due: long enough for the first to be called off on a slow machine too.
+const AHEAD: Duration = Duration::from_secs(3);
 
 async fn schedule(http: &Http, title: &str) -> String {
     let at = (jiff::Timestamp::now() + 1.hour()).to_string();
@@ -42,14 +42,14 @@ async fn until_none_is_scheduled(operator: &Client) {
     }
 }
 
-/// A third is called off and a third moved, each in the last half second before its time or just after it, by whichever
-/// node is there. The answers: the status, or nothing where the node died over it.
+/// A third is called off and a third moved, the first at once and the others in the last half second before their time or just
+/// after it, by whichever node is there. The answers: the status, or nothing where the node died over it.
 async fn meddle(urls: [String; 2], ids: Vec<String>, step: Duration) -> Vec<Option<u16>> {
     let nodes = urls.map(|url| Http::new(&url));
     let mut answers = vec![None; ids.len()];
     let (begun, mut dice) = (tokio::time::Instant::now(), Dice::new(18));
     for (n, id) in ids.iter().enumerate().filter(|(n, _)| n % 3 < 2) {
-        let early = Duration::from_millis(dice.below(500) as u64);
+        let early = if n == 0 { AHEAD } else { Duration::from_millis(dice.below(500) as u64) };
         sleep_until(begun + AHEAD + step * u32::try_from(n).unwrap() - early).await;
         let (http, uri) = (&nodes[n % 2], format!("/api/v1/broadcasts/{id}"));
         let call = if n % 3 == 0 {
@@ -117,7 +117,7 @@ async fn each_schedule_is_sent_once_or_never() {
             match answer {
                 Some(200) => assert_eq!(one["version"], 2, "{one}"),
                 Some(409) => assert_eq!(one["version"], 1, "{one}"),
-                Some(422) | None => {}
+                Some(422 | 503) | None => {}
                 Some(other) => panic!("{other}: {one}"),
             }
         }

@@ -1,6 +1,6 @@
 //! Nothing is left of thousands of connections that come, hear, come back and end in six ways (invariant I11): sessions, sockets
-//! and users are at zero when all are gone, descriptors, tasks, Redis keys and backends at what they were, and the bytes that are
-//! allocated do not grow.
+//! and users are at zero when all are gone, descriptors, tasks and Redis keys at what they were, connections to PostgreSQL, whose pools
+//! grow when they must, within their bound, and the bytes that are allocated do not grow.
 //!
 //! ```text
 //!   a cycle:  open ──▶ hear a publish ──▶ half break and are resumed ──▶ end in six ways ──▶ all gone ──▶ sample
@@ -21,12 +21,15 @@ use carillon_tests::{Http, Node, NodeSettings, PATIENCE, Postgres, RedisServer, 
 use futures_util::{StreamExt as _, stream};
 use slope::slope;
 use tokio::time::sleep;
+use tokio_postgres::Client;
 use visitor::{Ending, Visitor, Way};
 
 /// How many connections are opened, or ended, at once.
 const AT_ONCE: usize = 32;
 /// Cycles after which caches, pools and buffers have the size that they keep.
 const WARM_UP: usize = 3;
+/// The pools' connections to PostgreSQL (docs/operations/deployment.md). Each is a descriptor and a task.
+const BACKENDS: usize = 13;
 /// What a build may allocate more with each cycle, in bytes: less than two of 2,000 sessions are worth.
 const SLOPE: f64 = 4_096.0;
 
@@ -38,17 +41,19 @@ struct Sample {
     /// Bytes, of a build that counts them.
     allocated: Option<f64>,
     resident: u64,
+    /// But for one to each backend, as with the tasks.
     descriptors: usize,
     tasks: f64,
     redis_keys: String,
-    backends: i64,
+    backends: usize,
 }
 
 struct Soak {
     node: Node,
     http: Http,
     proxy: FaultProxy,
-    postgres: Postgres,
+    _postgres: Postgres,
+    operator: Client,
     redis: RedisServer,
     users: Vec<User>,
 }
@@ -74,6 +79,7 @@ async fn nothing_is_left_of_those_who_came() {
         );
     }
     let last = samples.last().unwrap();
+    assert!(last.backends <= BACKENDS, "{} connections to PostgreSQL", last.backends);
     assert!(
         last.descriptors <= base.descriptors,
         "{} descriptors became {}",
@@ -109,7 +115,8 @@ impl Soak {
         let http = Http::new(node.url());
         let proxy = FaultProxy::start(node.address()).await;
         let users = (0..connections).map(|i| User::new(format!("soak-{i}"), "PATIENT")).collect();
-        Self { node, http, proxy, postgres, redis, users }
+        let operator = postgres.connect().await;
+        Self { node, http, proxy, _postgres: postgres, operator, redis, users }
     }
 
     /// The life of all connections of one cycle.
@@ -121,6 +128,9 @@ impl Soak {
             Visitor::open(address, user, way, ending)
         });
         let visitors: Vec<Visitor> = open.buffer_unordered(AT_ONCE).collect().await;
+        let counted =
+            self.gauges().await.into_values().filter(|count| *count >= visitors.len() as f64).count();
+        assert_eq!(counted, 3, "sessions, sockets and patients are not counted: {:?}", self.gauges().await);
 
         let published = self.http.post("/api/v1/notifications", &note(&["all"], "to all")).with_key();
         published.send().await.expect(201);
@@ -187,17 +197,18 @@ impl Soak {
 
     async fn sample(&self) -> Sample {
         let metrics = self.metrics().await;
-        let client = self.postgres.connect().await;
         let backends = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.node.pid()));
+        let backends: i64 = self.operator.query_one(backends, &[]).await.unwrap().get(0);
+        let backends = usize::try_from(backends).unwrap();
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.node.pid())).unwrap().count();
         Sample {
             gauges: self.gauges().await,
             allocated: metrics.get("carillon_allocated_bytes").copied(),
             resident: self.node.resident(),
-            descriptors: descriptors.unwrap().count(),
-            tasks: metrics["carillon_tasks"],
+            descriptors: descriptors - backends,
+            tasks: metrics["carillon_tasks"] - backends as f64,
             redis_keys: self.redis.command(&[b"DBSIZE"]).trim().to_owned(),
-            backends: client.query_one(backends, &[]).await.unwrap().get(0),
+            backends,
         }
     }
 }
