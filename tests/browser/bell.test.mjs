@@ -117,6 +117,11 @@ test("one toast for each newcomer, in the visible tab, while the panel is closed
   const three = await tell("Three");
   await toast(page, three).getByRole("button", { name: "Dismiss: Three" }).click();
   await toast(page, three).waitFor({ state: "detached" });
+  const four = await tell("Four");
+  await toast(page, four).hover();
+  await bell(page).press("Enter");
+  await panel(page).waitFor();
+  assert.equal(await page.locator("[data-toast]:visible").count(), 0);
 });
 
 test("a hidden tab shows no toast, and has the notification all the same", async () => {
@@ -132,17 +137,90 @@ test("a toast waits while it is pointed at or has the focus, and then goes", asy
   await page.clock.install();
   const id = await tell("One");
   await toast(page, id).waitFor();
+  // A toast whose time is over is gone at the next drawing.
+  const minute = async () => {
+    await page.clock.fastForward(60_000);
+    await page.clock.runFor(1_000);
+  };
   await toast(page, id).hover();
-  await page.clock.fastForward(60_000);
+  await minute();
   assert.equal(await toast(page, id).count(), 1);
-  await page.mouse.move(10, 10);
   await toast(page, id).getByRole("button").focus();
-  await page.clock.fastForward(60_000);
+  await page.mouse.move(10, 10);
+  await minute();
   assert.equal(await toast(page, id).count(), 1);
   await page.evaluate(() => document.activeElement.blur());
   await page.clock.fastForward(10_000);
   await toast(page, id).waitFor({ state: "detached" });
   await row(page, id).waitFor();
+});
+
+test("F6 and Tab lead to the toasts, the newest first; Escape dismisses it, and at last the focus is where it was", async () => {
+  const { page, tell } = await on.signedIn();
+  await bell(page).focus();
+  const one = await tell("One");
+  await toast(page, one).hover();
+  const two = await tell("Two");
+  await toast(page, two).waitFor();
+  const at = () => page.evaluate(() => document.activeElement.dataset.toast);
+  await page.keyboard.press("F6");
+  await page.mouse.move(10, 10);
+  await page.keyboard.press("Tab");
+  assert.equal(await at(), two);
+  await page.keyboard.press("Escape");
+  await toast(page, two).waitFor({ state: "detached" });
+  assert.equal(await at(), one);
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Dismiss: One");
+  await page.keyboard.press("Escape");
+  await toast(page, one).waitFor({ state: "detached" });
+  assert.equal(await focused(page), "Notifications, 2 unread");
+});
+
+test("a toast is swiped away, and stays if it is pulled but a little", async () => {
+  const { page, tell } = await on.signedIn();
+  const id = await tell("One");
+  await toast(page, id).hover();
+  const { x, y } = await toast(page, id).getByText("About: One").boundingBox();
+  // Both ends are on the toast, so that it is not its time that ends it.
+  for (const [distance, left] of [[20, 1], [60, 0]]) {
+    await page.mouse.move(x + 5, y + 5);
+    await page.mouse.down();
+    await page.mouse.move(x + 5 + distance, y + 5, { steps: 8 });
+    await page.mouse.up();
+    await until(async () => (await toast(page, id).count()) === left, `${distance} px: ${left} left`);
+  }
+});
+
+test("three toasts show at once, and ten are kept for a reader who holds them", async () => {
+  const { page, tell } = await on.signedIn();
+  const ids = [await tell("Number 1")];
+  await toast(page, ids[0]).hover();
+  for (let count = 2; count <= 14; count += 1) {
+    ids.push(await tell(`Number ${count}`));
+    await toast(page, ids.at(-1)).waitFor();
+  }
+  const shown = page.locator("[data-toast]:visible");
+  assert.deepEqual(await shown.evaluateAll((all) => all.map((one) => one.dataset.toast)), ids.slice(-3).toReversed());
+  await until(async () => (await page.locator("[data-toast]").count()) === 10, "the oldest are gone");
+  assert.ok(await toast(page, ids[4]).evaluate((element) => element.inert), "what waits unseen cannot have the focus");
+});
+
+test("a toast is styled by its priority, and holds long and right-to-left text at 320 px", async () => {
+  const { page, tell } = await on.signedIn([], { viewport: { width: 320, height: 640 } });
+  const low = await tell("Nebuchadnezzar".repeat(12), { priority: "low", message: "https://a.example/" + "long".repeat(40) });
+  await toast(page, low).hover();
+  const high = await tell("تم تغيير موعدك إلى يوم الخميس الساعة 14:30", { priority: "high", actionUrl: "/dashboard" });
+  await toast(page, high).waitFor();
+  const border = (id) => toast(page, id).evaluate((element) => getComputedStyle(element).borderColor);
+  assert.notEqual(await border(low), await border(high));
+  assert.equal(await toast(page, high).locator("p").first().evaluate((element) => getComputedStyle(element).direction), "rtl");
+  for (const id of [low, high]) {
+    const { x, width } = await toast(page, id).boundingBox();
+    assert.ok(x >= 0 && x + width <= 320, `${x} and ${width} wide`);
+  }
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out");
+  await accessible(page);
 });
 
 test("a screen reader hears newcomers together and politely, the urgent at once", async () => {
@@ -151,6 +229,9 @@ test("a screen reader hears newcomers together and politely, the urgent at once"
   assert.equal(await page.locator("[aria-live=polite]").count(), 1);
   await tell("One");
   await polite.getByText("New notification: One").waitFor();
+  // The toasts say nothing beside it.
+  assert.equal(await page.locator("[aria-live]:not([aria-live=off])").count(), 2);
+  assert.equal(await page.locator(":is([role=alert], [role=status])").filter({ hasText: "One" }).count(), 0);
   await Promise.all([tell("Two"), tell("Three"), tell("Four")]);
   await polite.getByText("3 new notifications").waitFor();
   assert.equal(await page.locator("[data-announcer=assertive]").innerText(), "");
