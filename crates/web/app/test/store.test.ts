@@ -240,18 +240,23 @@ describe("what has a banner", () => {
     expect([...store.getSnapshot().items.keys()]).toHaveLength(4);
   });
 
-  it("is not marked read with all the others: the urgent waits to be acknowledged", async () => {
-    await loaded([item(3), item(2, { priority: "urgent" }), item(1)]);
-    const reading = store.markReadUpTo("id-0003");
-    expect(unread()).toBe(1);
-    await server.next().answer({ unread: 0 });
-    const back = server.next();
-    expect(back).toMatchObject({ event: "notification:unread", argument: { ids: ["id-0002"] } });
-    await back.answer({ unread: 1 });
+  it("is never marked read with all the others: the urgent waits to be acknowledged", async () => {
+    const pressing = { priority: "urgent" } as const;
+    server.older = [item(7), item(4, pressing), item(3), item(2, pressing), item(1)];
+    await loaded([item(8), item(6, pressing), item(5)], "id-0005");
+    await vi.waitFor(() => expect(notices()).toEqual(["id-0004", "id-0002"]));
+    comes(item(9));
+    const reading = store.markReadUpTo("id-0008");
+    expect(unread()).toBe(2);
+    const onScreen = server.next();
+    expect(onScreen).toMatchObject({ event: "notification:read", argument: { ids: ["id-0008", "id-0005"] } });
+    await onScreen.answer({ unread: 6 });
+    const older = server.next();
+    expect(older).toMatchObject({ event: "notification:read", argument: { ids: ["id-0007", "id-0003", "id-0001"] } });
+    await older.answer({ unread: 4 });
     expect(await reading).toBe(true);
-    // Another tab hears of the first step alone for a moment.
-    server.events.event("notification:read", { upTo: "id-0003", unread: 1 });
-    expect(store.getSnapshot().items.get("id-0002")?.isRead).toBe(false);
+    expect(server.questions).toEqual([]);
+    expect(store.getSnapshot().items.get("id-0006")?.isRead).toBe(false);
   });
 });
 

@@ -58,6 +58,9 @@ type Connect = (...arguments_: ConstructorParameters<typeof Connection>) => Link
 const SETTLE_MS = 1_000;
 /** How far beyond the first page banners are looked for: among so many of all, and of those unread. */
 const NOTICES_WITHIN = 100;
+/** The most that one answer of the gateway lists, and that it marks at once. */
+const MOST_LISTED = 100;
+const MOST_MARKED = 1_000;
 /** A timer cannot wait longer than this. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -174,14 +177,20 @@ export class InboxStore {
     return this.mark(ids, false, "notification:unread", { ids });
   }
 
-  /** Marks read up to this one, so that whatever came meanwhile stays unread. */
+  /** Marks read up to this one, so that whatever came meanwhile stays unread; and what is urgent, until it is acknowledged. */
   async markReadUpTo(id: string): Promise<boolean> {
     const { items } = this.snapshot;
-    const pressing = [...items.values()].filter(isPressing).map((item) => item.id);
-    const others = upTo(this.snapshot, id).filter((one) => !pressing.includes(one));
-    if (!(await this.mark(others, true, "notification:read", { upTo: id }))) return false;
-    // What is urgent stays until it is acknowledged.
-    return pressing.length === 0 || this.mark(pressing, false, "notification:unread", { ids: pressing });
+    const loaded = upTo(this.snapshot, id);
+    if (![...items.values()].some(isPressing)) return this.mark(loaded, true, "notification:read", { upTo: id });
+    // The gateway would mark the urgent too: the others go by their ids, first those on screen.
+    if (!(await this.markOthers(loaded.flatMap((one) => items.get(one) ?? [])))) return false;
+    for (let before: string | null = id; before !== null; ) {
+      const page: ListPage | undefined = await this.list("unread", { before, limit: MOST_LISTED });
+      if (!page) return this.failed("Not all could be marked as read.", undefined);
+      if (!(await this.markOthers(page.items))) return false;
+      before = page.page.next;
+    }
+    return true;
   }
 
   /** Acknowledges something urgent; where the server keeps no acknowledgements, having read it has to do. */
@@ -193,6 +202,14 @@ export class InboxStore {
       if (!unsupported) return this.failed("It could not be acknowledged.", fault);
     }
     return this.markRead([id]);
+  }
+
+  private async markOthers(items: readonly InboxNotification[]): Promise<boolean> {
+    const ids = items.filter((item) => !item.isRead && !isPressing(item)).map((item) => item.id);
+    for (let from = 0; from < ids.length; from += MOST_MARKED) {
+      if (!(await this.markRead(ids.slice(from, from + MOST_MARKED)))) return false;
+    }
+    return true;
   }
 
   private async mark(ids: readonly string[], isRead: boolean, event: string, argument: object): Promise<boolean> {

@@ -1,38 +1,20 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 
-import { inWords, request, useConnection, useInbox } from "../../inbox";
+import { request, useConnection, useInbox } from "../../inbox";
+import { Asking, type Known } from "./asking";
 
-export interface Answered<T> {
-  answer?: T;
-  /** Why there is no newer one, in words. */
-  fault?: string;
-  reload(): Promise<void>;
-  /** Takes what was told by another way. */
-  change(next: (answer: T) => T): void;
-}
+export type Answered<T> = Known<T> & Pick<Asking<T>, "reload" | "change">;
 
 /** What the gateway answers to this GET, asked anew at each connect. */
 export function useAnswer<T>(path: string): Answered<T> {
   const { options } = useInbox();
   const live = useConnection().status === "live";
-  const [state, setState] = useState<{ path: string; answer?: T; fault?: string }>({ path });
-  const asked = useRef(0);
-  const reload = useCallback(async () => {
-    const mine = (asked.current += 1);
-    const next = await request<T>(options, "GET", path).then(
-      (answer) => ({ answer }),
-      (fault: unknown) => ({ fault: inWords(fault) }),
-    );
-    // An answer that a later question has overtaken is dropped.
-    if (mine === asked.current) setState((before) => ({ ...(before.path === path && before), path, ...next }));
-  }, [options, path]);
+  const asking = useMemo(() => new Asking<T>(() => request<T>(options, "GET", path)), [options, path]);
+  const known = useSyncExternalStore(asking.subscribe, asking.getSnapshot, asking.getSnapshot);
   useEffect(() => {
-    if (live) void reload();
-    return () => void (asked.current += 1);
-  }, [live, reload]);
-  const change = useCallback((next: (answer: T) => T) => {
-    setState((before) => (before.answer === undefined ? before : { ...before, answer: next(before.answer) }));
-  }, []);
-  const { path: _, ...known } = state.path === path ? state : { path };
+    if (live) void asking.reload();
+    return () => asking.drop();
+  }, [live, asking]);
+  const { reload, change } = asking;
   return { ...known, reload, change };
 }
