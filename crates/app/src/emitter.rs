@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use carillon_domain::ports::Clock;
 use carillon_domain::{Intake, Intaken, Posting};
 use carillon_fanout_redis::emitter::{EmitterSettings, Heard, Waiting, Word, hear};
 use carillon_gateway::{Gateway, Server};
@@ -18,7 +19,10 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
 /// An ear for back ends, at work.
 pub(crate) struct Emitter {
+    /// Until it has handed over.
+    hand_over: Option<oneshot::Sender<()>>,
     close: oneshot::Sender<()>,
+    is_closing: Arc<AtomicBool>,
     hearing: JoinHandle<()>,
     telling: JoinHandle<()>,
     intake: JoinHandle<()>,
@@ -30,14 +34,17 @@ impl Emitter {
         settings: &EmitterSettings,
         gateway: Arc<Server<Gateway>>,
         intake: Intake,
-        going_down: Arc<AtomicBool>,
+        clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let (Heard { words, postings, close }, hearing) = hear(settings)?;
+        let (Heard { words, postings, is_failing, hand_over, close }, hearing) = hear(settings, clock)?;
+        let is_closing = Arc::new(AtomicBool::new(false));
         Ok(Self {
+            hand_over: Some(hand_over),
             close,
+            is_closing: Arc::clone(&is_closing),
             hearing: tokio::spawn(hearing),
             telling: tokio::spawn(tell(words, gateway)),
-            intake: tokio::spawn(take_in(postings, intake, going_down)),
+            intake: tokio::spawn(take_in(postings, intake, is_failing, is_closing)),
         })
     }
 
@@ -50,9 +57,19 @@ impl Emitter {
         }
     }
 
+    /// Has another node bring to the log what comes from now on. What was heard before is still kept, and events reach the
+    /// sockets that are still here.
+    pub(crate) fn hand_over(&mut self) {
+        if let Some(hand_over) = self.hand_over.take() {
+            // It has ended by itself, if nobody hears this.
+            let _ = hand_over.send(());
+        }
+    }
+
     /// Hears no more, and waits until what was heard is told and kept.
     pub(crate) async fn close(self) {
-        // It has ended by itself, if nobody hears this.
+        self.is_closing.store(true, Ordering::Release);
+        // As above.
         let _ = self.close.send(());
         drop(tokio::join!(self.hearing, self.telling, self.intake));
     }
@@ -67,30 +84,26 @@ async fn tell(mut words: mpsc::Receiver<Waiting>, gateway: Arc<Server<Gateway>>)
     }
 }
 
-/// Publishes postings in their order, each until it is known to be kept; those that are not when the node goes down are left to
+/// Publishes postings in their order, each until it is known to be kept; those that are not when the emitter closes are left to
 /// the node that comes after.
-async fn take_in(mut postings: mpsc::Receiver<Posting>, intake: Intake, going_down: Arc<AtomicBool>) {
-    let (mut batch, mut failing, mut warned) = (Vec::new(), false, false);
+async fn take_in(
+    mut postings: mpsc::Receiver<Posting>,
+    intake: Intake,
+    is_failing: Arc<AtomicBool>,
+    is_closing: Arc<AtomicBool>,
+) {
+    let (mut batch, mut warned) = (Vec::new(), false);
     while postings.recv_many(&mut batch, Intake::MOST).await > 0 {
         loop {
-            // All at once: they enter the publisher's queue in their order, and share its commits.
-            let mut fates = join_all(batch.iter().map(|posting| intake.take(posting))).await.into_iter();
-            batch.retain(|_| {
-                let fate = fates.next().unwrap_or(Intaken::Unknown);
-                count(&fate);
-                if matches!(fate, Intaken::Refused(_) | Intaken::Mismatch) && !std::mem::replace(&mut warned, true) {
-                    tracing::warn!("a back end emits notifications that cannot be kept: see carillon_emitter_ignored_total");
-                }
-                fate == Intaken::Unknown
-            });
+            batch = publish(batch, &intake, &mut warned).await;
             if batch.is_empty() {
-                failing = false;
+                is_failing.store(false, Ordering::Release);
                 break;
             }
-            if !std::mem::replace(&mut failing, true) {
+            if !is_failing.swap(true, Ordering::AcqRel) {
                 tracing::warn!("what back ends emit as notifications cannot be kept now; trying again");
             }
-            if going_down.load(Ordering::Acquire) {
+            if is_closing.load(Ordering::Acquire) {
                 batch.clear();
                 break;
             }
@@ -99,11 +112,34 @@ async fn take_in(mut postings: mpsc::Receiver<Posting>, intake: Intake, going_do
     }
 }
 
+/// Publishes a batch once. Answers what is not known to be kept.
+async fn publish(batch: Vec<Posting>, intake: &Intake, warned: &mut bool) -> Vec<Posting> {
+    // All at once: they enter the publisher's queue in their order, and share its commits.
+    let fates = join_all(batch.iter().map(|posting| intake.take(posting))).await;
+    let mut left = Vec::new();
+    for (posting, mut fate) in batch.into_iter().zip(fates) {
+        if fate == Intaken::Refused {
+            // Whatever was written with it was refused too: by itself it may be kept.
+            fate = intake.take(&posting).await;
+        }
+        count(&fate);
+        if matches!(fate, Intaken::Refused | Intaken::Mismatch) && !std::mem::replace(warned, true) {
+            tracing::warn!(
+                "a back end emits notifications that cannot be kept: see carillon_emitter_ignored_total"
+            );
+        }
+        if fate == Intaken::Unknown {
+            left.push(posting);
+        }
+    }
+    left
+}
+
 fn count(fate: &Intaken) {
     match fate {
         Intaken::Kept { known: false } => taken("notification"),
         Intaken::Kept { known: true } => taken("known"),
-        Intaken::Refused(_) => ignored("invalid"),
+        Intaken::Refused => ignored("refused"),
         Intaken::Mismatch => ignored("mismatch"),
         Intaken::Unknown => {}
     }

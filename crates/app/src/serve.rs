@@ -111,8 +111,8 @@ impl Node {
         });
         let broadcasts = tokio::spawn(crate::broadcasts::run(broadcaster, Arc::clone(&draining)));
         let emitter = emitter.map(|emitter| {
-            let intake = Intake::new(Arc::clone(&publisher), Arc::clone(&clock));
-            Emitter::start(&emitter, Arc::clone(&gateway), intake, Arc::clone(&draining))
+            let intake = Intake::new(Arc::clone(&publisher));
+            Emitter::start(&emitter, Arc::clone(&gateway), intake, Arc::clone(&clock))
         });
         let emitter = emitter.transpose().context("REDIS_EMITTER")?;
         tokio::spawn(trim(log, clock, settings.retention(), settings.kind_rules.retention.clone()));
@@ -173,6 +173,9 @@ impl Node {
         tracing::info!(connections = self.gateway.connections(), "draining");
         self.draining.store(true, Ordering::Release);
         gauge!("carillon_draining").set(1);
+        if let Some(emitter) = &mut self.emitter {
+            emitter.hand_over();
+        }
         let drained = async {
             self.gateway.drain().await;
             handle.stop(true).await;

@@ -133,7 +133,8 @@ impl Draft {
     #[must_use]
     pub(crate) fn weight(&self) -> usize {
         // 200 for ids, timestamps and what an index keeps: a bound on a batch, not an account.
-        200 + self.title.len() + self.message.len() + self.data.as_str().len()
+        let url = self.action_url.as_ref().map_or(0, |url| url.as_str().len());
+        200 + self.title.len() + self.message.len() + self.data.as_str().len() + url
     }
 
     /// The notification that this draft becomes in one of its rooms.

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::ports::Clock;
-use crate::{Draft, Emit, Faults, IdempotencyKey, PublishError, Publisher};
+use crate::ports::PortError;
+use crate::{Draft, Emit, Faults, IdempotencyKey, PublishError, Publisher, Timestamp};
 
 /// Whose keys these are; no caller of the API has this name.
 const SCOPE: &str = "carillon.emitter";
 /// The most bytes of an emitter's own id.
 const MAX_ID: usize = 128;
 
-/// A notification that a back end emitted, and the key that keeps it single. Not checked yet.
+/// A notification that a back end emitted, and the key that keeps it single.
 #[derive(Clone)]
 pub struct Posting {
-    body: Map<String, Value>,
+    draft: Draft,
     key: IdempotencyKey,
     has_id: bool,
 }
@@ -29,8 +29,8 @@ pub enum Intaken {
         /// It was there already.
         known: bool,
     },
-    /// It is no notification.
-    Refused(Faults),
+    /// The store will never take it, or what was written with it.
+    Refused,
     /// Its id was used for another one.
     Mismatch,
     /// Not known to be in the log: to be tried again.
@@ -40,11 +40,11 @@ pub enum Intaken {
 impl Posting {
     /// Reads `emit("notification", {id?, type, title, message, …})`: the one argument is the body of
     /// `POST /api/v1/notifications` without `to`, which the rooms are (everyone is `all`). Of the same `id` and `fingerprint`
-    /// only the first is kept; `minted` stands in where there is no id.
+    /// only the first is kept; `minted` stands in where there is no id. It is checked as of `now`.
     ///
     /// # Errors
-    /// It is of another form.
-    pub fn read(emit: &Emit, fingerprint: [u8; 32], minted: String) -> Result<Self, Faults> {
+    /// It is of another form, or no notification.
+    pub fn read(emit: &Emit, fingerprint: [u8; 32], minted: String, now: Timestamp) -> Result<Self, Faults> {
         let wrong = |what: &str| Faults::one("", what);
         if !emit.audience.except.is_empty() || !emit.attachments.is_empty() {
             return Err(wrong("takes neither `except` nor binary arguments"));
@@ -64,15 +64,24 @@ impl Posting {
         if body.insert("to".to_owned(), Value::Array(rooms)).is_some() {
             return Err(Faults::one("/to", "is said by the emitter's rooms"));
         }
+        let draft = Draft::parse_notification(Value::Object(body), now)?;
         let has_id = id.is_some();
         let key = IdempotencyKey { scope: SCOPE.to_owned(), key: id.unwrap_or(minted), fingerprint };
-        Ok(Self { body, key, has_id })
+        Ok(Self { draft, key, has_id })
     }
 
     /// Whether whoever else heard it would give it the same key.
     #[must_use]
     pub fn has_id(&self) -> bool {
         self.has_id
+    }
+
+    /// What it costs to keep it in memory, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let rooms: usize =
+            self.draft.rooms().iter().map(|room| size_of_val(room) + room.as_str().len()).sum();
+        size_of::<Self>() + self.draft.weight() + rooms + self.key.key.len()
     }
 }
 
@@ -86,7 +95,6 @@ impl fmt::Debug for Posting {
 /// Publishes postings.
 pub struct Intake {
     publisher: Arc<Publisher>,
-    clock: Arc<dyn Clock>,
 }
 
 impl Intake {
@@ -94,20 +102,18 @@ impl Intake {
     pub const MOST: usize = 256;
 
     /// An intake to this publisher.
-    pub fn new(publisher: Arc<Publisher>, clock: Arc<dyn Clock>) -> Self {
-        Self { publisher, clock }
+    pub fn new(publisher: Arc<Publisher>) -> Self {
+        Self { publisher }
     }
 
     /// Publishes one, unless it is known. It enters the publisher's queue when this is first polled.
     pub async fn take(&self, posting: &Posting) -> Intaken {
-        let body = Value::Object(posting.body.clone());
-        let draft = match Draft::parse_notification(body, self.clock.now()) {
-            Ok(draft) => draft,
-            Err(faults) => return Intaken::Refused(faults),
-        };
-        match self.publisher.publish(&draft, Some(posting.key.clone())).await {
+        match self.publisher.publish(&posting.draft, Some(posting.key.clone())).await {
             Ok(published) => Intaken::Kept { known: published.replayed },
             Err(PublishError::Mismatch) => Intaken::Mismatch,
+            Err(PublishError::Store(fault)) if !matches!(*fault, PortError::Unavailable { .. }) => {
+                Intaken::Refused
+            }
             Err(PublishError::Full | PublishError::Store(_) | PublishError::Stopped) => Intaken::Unknown,
         }
     }

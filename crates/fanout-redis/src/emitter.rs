@@ -15,6 +15,10 @@ mod msgpack;
 mod read;
 mod turn;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use carillon_domain::ports::Clock;
 use carillon_domain::{Audience, Emit, Posting};
 use fred::error::Error;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -62,14 +66,18 @@ pub struct Heard {
     pub words: mpsc::Receiver<Waiting>,
     /// For the log, while this node brings it there.
     pub postings: mpsc::Receiver<Posting>,
-    /// Ends the hearing, in a way that another node takes over at once; `postings` ends after the last.
+    /// Set while postings cannot be brought to the log: another node may then have the lease.
+    pub is_failing: Arc<AtomicBool>,
+    /// Lets another node take over at once, and goes on hearing.
+    pub hand_over: oneshot::Sender<()>,
+    /// Ends the hearing; `postings` ends after the last.
     pub close: oneshot::Sender<()>,
 }
 
 /// Why a message is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
-    /// Too long or too deep.
+    /// Too long, too deep, or for too many rooms.
     Size,
     /// Not what an emitter writes.
     Form,
@@ -119,10 +127,14 @@ pub fn read_request(message: &[u8]) -> Result<bool, Ignored> {
 ///
 /// # Errors
 /// The address cannot be used at all.
-pub fn hear(settings: &EmitterSettings) -> Result<(Heard, impl Future<Output = ()> + Send + 'static), Error> {
+pub fn hear(
+    settings: &EmitterSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Heard, impl Future<Output = ()> + Send + 'static), Error> {
     let (words_in, words) = mpsc::channel(WORDS);
     let (postings_in, postings) = mpsc::channel(POSTINGS);
-    let (close, closing) = oneshot::channel();
-    let hearing = Hearing::new(settings, words_in, postings_in)?;
-    Ok((Heard { words, postings, close }, hearing.run(closing)))
+    let ((close, closing), (hand_over, leaving)) = (oneshot::channel(), oneshot::channel());
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let hearing = Hearing::new(settings, words_in, postings_in, Arc::clone(&is_failing), clock)?;
+    Ok((Heard { words, postings, is_failing, hand_over, close }, hearing.run(closing, leaving)))
 }

@@ -13,6 +13,7 @@
 //! connection.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::Position;
@@ -55,6 +56,7 @@ pub(crate) struct Mailbox {
     socket_id: String,
     claim: u64,
     bound: usize,
+    is_stream: AtomicBool,
     inner: Mutex<Inner>,
     wake: Notify,
 }
@@ -75,7 +77,8 @@ impl Mailbox {
     /// bytes.
     pub(crate) fn new(socket_id: String, claim: u64, bound: usize, stage: Stage, sent: Position) -> Self {
         let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        Self { socket_id, claim, bound, inner: Mutex::new(inner), wake: Notify::new() }
+        let is_stream = AtomicBool::new(false);
+        Self { socket_id, claim, bound, is_stream, inner: Mutex::new(inner), wake: Notify::new() }
     }
 
     pub(crate) fn socket_id(&self) -> &str {
@@ -85,6 +88,16 @@ impl Mailbox {
     /// What tells this connection of its session from another one; the latest has the highest.
     pub(crate) fn claim(&self) -> u64 {
         self.claim
+    }
+
+    /// Whether it is a stream's, which tells nothing that back ends emit.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream.load(Ordering::Relaxed)
+    }
+
+    /// It is a stream's.
+    pub(crate) fn becomes_stream(&self) {
+        self.is_stream.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -124,15 +137,14 @@ impl Mailbox {
         }
     }
 
-    /// Queues what a back end emitted, if there is room. One that is behind is not kept from the log by it, and what is
-    /// volatile is only for one that takes it at once. Answers whether it was queued.
+    /// Queues what a back end emitted, if there is room. One that is not live is not kept from the log by it, and
+    /// what is volatile is only for one for which nothing waits here. Answers whether it was queued.
     pub(crate) fn emit(&self, frame: &Frame, is_volatile: bool) -> bool {
         let mut inner = self.lock();
         let is_clear = inner.queue.is_empty();
         let is_open = match inner.stage {
             Stage::Live => is_clear || !is_volatile,
-            Stage::Behind => is_clear && !is_volatile,
-            Stage::Replay | Stage::Announce => !is_volatile,
+            Stage::Replay | Stage::Announce | Stage::Behind => is_clear && !is_volatile,
             Stage::Over(_) => false,
         };
         let is_queued = is_open && inner.last.is_none() && self.fits(&inner, frame.len());
@@ -228,6 +240,12 @@ impl Mailbox {
             self.wake.notify_one();
         }
         Some((inner.stage, inner.sent))
+    }
+
+    /// Whether nothing waits, and there is more to read.
+    pub(crate) fn is_hungry(&self) -> bool {
+        let inner = self.lock();
+        inner.queue.is_empty() && matches!(inner.stage, Stage::Replay | Stage::Announce | Stage::Behind)
     }
 
     /// Makes the next wait end at once.

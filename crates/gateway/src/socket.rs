@@ -152,6 +152,10 @@ impl Peer for Socket {
         let Some(Joined { reading, .. }) = &mut self.joined else { return };
         for _ in 0..TURN {
             if !machine.writable() {
+                // What is emitted while the link is full would else keep it from the log for as long.
+                if reading.mailbox().is_hungry() {
+                    reading.go_on();
+                }
                 return;
             }
             let Some(frame) = reading.take() else { break };

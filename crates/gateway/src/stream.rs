@@ -108,6 +108,7 @@ impl Server<Gateway> {
                 return Err(None);
             }
         };
+        reading.mailbox().becomes_stream();
         counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         tracing::debug!(user = %user.user_id(), role = user.role().as_str(), "stream opened");
         let now = gateway.wall_clock.now();

@@ -1,6 +1,6 @@
 //! What anyone who can write to Redis says in the official emitter's name.
 
-use carillon_domain::Posting;
+use carillon_domain::{Posting, Timestamp};
 use carillon_fanout_redis::emitter::{read_emit, read_request};
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ pub fn emitter(data: &[u8]) {
     if !emit.attachments.is_empty() {
         args.iter().for_each(|arg| check(arg, emit.attachments.len()));
     }
-    if let Ok(posting) = Posting::read(&emit, [0; 32], "minted".to_owned()) {
+    let now = Timestamp::from_millis(0).expect("a time");
+    if let Ok(posting) = Posting::read(&emit, [0; 32], "minted".to_owned(), now) {
         assert!(emit.attachments.is_empty() && emit.audience.except.is_empty());
         let _ = posting.has_id();
     }

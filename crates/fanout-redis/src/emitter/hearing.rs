@@ -1,10 +1,13 @@
 //! The task that hears: two connections, one loop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use carillon_domain::Posting;
+use aws_lc_rs::digest::{Context, SHA256};
+use carillon_domain::ports::Clock;
+use carillon_domain::{Emit, Posting};
 use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::{ClientLike as _, EventInterface as _, LuaInterface as _, PubsubInterface as _};
@@ -69,8 +72,14 @@ pub(super) struct Hearing {
     beats: u64,
     /// When a beat last came back.
     came_back: Option<Duration>,
-    /// Whether it was said that something is not supported.
+    /// Whether postings cannot be brought to the log now.
+    is_failing: Arc<AtomicBool>,
+    /// Whether another node is to bring them.
+    is_leaving: bool,
+    clock: Arc<dyn Clock>,
+    /// Whether it was said that something is not supported, and that something is no notification.
     warned: bool,
+    warned_invalid: bool,
 }
 
 /// What a command came to.
@@ -87,6 +96,8 @@ impl Hearing {
         settings: &EmitterSettings,
         words: mpsc::Sender<Waiting>,
         postings: mpsc::Sender<Posting>,
+        is_failing: Arc<AtomicBool>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let EmitterSettings { link, key, is_stored } = settings;
         let mut builder = link.url.builder();
@@ -111,45 +122,75 @@ impl Hearing {
             turn: Turn::default(),
             beats: 0,
             came_back: None,
+            is_failing,
+            is_leaving: false,
+            clock,
             warned: false,
+            warned_invalid: false,
         })
     }
 
     /// Hears until it is closed.
-    pub(super) async fn run(mut self, mut closing: oneshot::Receiver<()>) {
+    pub(super) async fn run(
+        mut self,
+        mut closing: oneshot::Receiver<()>,
+        mut leaving: oneshot::Receiver<()>,
+    ) {
         drop((self.commands.connect(), self.subscriber.connect()));
         let (mut messages, mut connects) = (self.subscriber.message_rx(), self.subscriber.reconnect_rx());
         let mut beats = tokio::time::interval(EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut doubts = tokio::time::interval(RESUBSCRIBE);
+        doubts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut under_way, outgoing) = (UnderWay::new(), self.postings.clone());
         loop {
+            // Messages come last, since they alone can come without end: of all else there is little at a time.
             tokio::select! {
-                message = messages.recv() => match message {
-                    Ok(message) => self.take(&message, &under_way),
-                    Err(RecvError::Lagged(lost)) => ignored(Ignored::Full, lost),
-                    Err(RecvError::Closed) => return,
-                },
+                biased;
+                _ = &mut closing => break,
+                _ = &mut leaving, if !self.is_leaving => self.hand_over(&under_way),
+                _ = beats.tick() => self.beat(&under_way),
+                Ok(_) = connects.recv() => self.subscribe(&under_way),
+                _ = doubts.tick(), if !self.is_up() => self.subscribe(&under_way),
+                Some(outcome) = under_way.next(), if !under_way.is_empty() => self.conclude(&outcome),
                 Ok(place) = outgoing.reserve(), if self.turn.has_next() => {
                     if let Some(posting) = self.turn.next() {
                         place.send(posting);
                     }
                 }
-                _ = beats.tick() => self.beat(&under_way),
-                _ = connects.recv() => self.subscribe(&under_way),
-                _ = doubts.tick(), if !self.is_up() => self.subscribe(&under_way),
-                Some(outcome) = under_way.next(), if !under_way.is_empty() => self.conclude(&outcome),
-                _ = &mut closing => break,
+                message = messages.recv() => match message {
+                    Ok(message) => self.take(&message, &under_way),
+                    Err(RecvError::Lagged(lost)) => ignored(Ignored::Full, lost),
+                    Err(RecvError::Closed) => return,
+                },
             }
         }
         self.close().await;
     }
 
+    /// Lets go of the lease for good.
+    fn hand_over(&mut self, under_way: &UnderWay) {
+        self.is_leaving = true;
+        self.turn.denied();
+        let release = self.release();
+        spawn(under_way, UNDER_WAY, async move {
+            release.await;
+            Outcome::Other
+        });
+    }
+
+    fn release(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (client, lease, name) = (self.commands.clone(), self.lease.clone(), self.name.clone());
+        async move {
+            let client = client.with_options(&options());
+            drop(client.eval::<i64, _, _, _>(RELEASE, vec![lease], vec![name]).await);
+        }
+    }
+
     /// Lets go of the lease and of Redis, and hands on what waits.
     async fn close(mut self) {
-        if self.turn.holds(self.now()) {
-            let (client, name) = (self.commands.with_options(&options()), self.name.clone());
-            drop(client.eval::<i64, _, _, _>(RELEASE, vec![self.lease.clone()], vec![name]).await);
+        if self.is_stored {
+            self.release().await;
         }
         drop(tokio::join!(self.commands.quit(), self.subscriber.quit()));
         while let Some(posting) = self.turn.next() {
@@ -190,12 +231,17 @@ impl Hearing {
         if !self.is_stored || emit.name != NOTIFICATION {
             return self.pass_on(Word::Emit(emit), bytes.len());
         }
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
         let minted = format!("{:032x}", rand::random::<u128>());
-        let posting = Posting::read(&emit, fingerprint, minted).map_err(|_| Ignored::Invalid)?;
-        let now = self.now();
-        if self.turn.hear(posting, bytes.len(), now) { Ok(()) } else { Err(Ignored::Full) }
+        let Ok(posting) = Posting::read(&emit, fingerprint(&emit), minted, self.clock.now()) else {
+            if !std::mem::replace(&mut self.warned_invalid, true) {
+                tracing::warn!(
+                    "a back end emits notifications that are none: see carillon_emitter_ignored_total"
+                );
+            }
+            return Err(Ignored::Invalid);
+        };
+        let (weight, now) = (posting.weight(), self.now());
+        if self.turn.hear(posting, weight, now) { Ok(()) } else { Err(Ignored::Full) }
     }
 
     fn requested(&mut self, bytes: &[u8], under_way: &UnderWay) -> Result<(), Ignored> {
@@ -254,7 +300,8 @@ impl Hearing {
     fn beat_came_back(&mut self, under_way: &UnderWay) {
         let now = self.now();
         self.came_back = Some(now);
-        if !self.is_stored {
+        let asks = self.turn.asks(self.is_failing.load(Ordering::Acquire), now);
+        if !self.is_stored || self.is_leaving || !asks {
             return;
         }
         let (client, lease, name) = (self.commands.clone(), self.lease.clone(), self.name.clone());
@@ -269,16 +316,36 @@ impl Hearing {
     fn conclude(&mut self, outcome: &Outcome) {
         let now = self.now();
         match outcome {
+            // It was released after this was asked.
+            Outcome::Lease(..) if self.is_leaving => {}
             Outcome::Lease(Some(true), asked) => {
                 if !self.turn.holds(now) {
                     tracing::info!("this node brings to the log what back ends emit as notifications");
                 }
-                self.turn.granted(*asked, now);
+                let lost = self.turn.granted(*asked, now);
+                if lost > 0 {
+                    ignored(Ignored::Full, lost);
+                }
             }
             Outcome::Lease(Some(false), _) => self.turn.denied(),
             Outcome::Lease(None, _) | Outcome::Other => {}
         }
     }
+}
+
+/// What tells a notification from another one of the same id: its rooms and its body, whichever server emitted it.
+fn fingerprint(emit: &Emit) -> [u8; 32] {
+    let rooms: BTreeSet<&str> = emit.audience.rooms.iter().map(String::as_str).collect();
+    let mut context = Context::new(&SHA256);
+    for room in rooms {
+        context.update(room.as_bytes());
+        // No room's name has one, and no JSON.
+        context.update(&[0]);
+    }
+    context.update(emit.args.get().as_bytes());
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
 }
 
 /// Begins a command, unless so many are under way already, as when Redis hangs.
@@ -294,4 +361,30 @@ fn options() -> Options {
 
 fn ignored(why: Ignored, count: u64) {
     counter!("carillon_emitter_ignored_total", "reason" => why.as_str()).increment(count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_is_the_same_whichever_server_emits_it() {
+        let print = |uid: u8, rooms: &[u8], title: u8| {
+            let body = [&b"\x91\x81\xa5title\xa1"[..], &[title]].concat();
+            let parts = [
+                &b"\x93\xa1"[..],
+                &[uid],
+                b"\x82\xa4type\x02\xa4data\x92\xa1x",
+                &body,
+                b"\x81\xa5rooms",
+                rooms,
+            ];
+            fingerprint(&read::broadcast(&parts.concat()).unwrap())
+        };
+        let first = print(b'a', b"\x92\xa1x\xa1y", b't');
+        assert_eq!(first, print(b'b', b"\x93\xa1y\xa1x\xa1y", b't'));
+        assert_ne!(first, print(b'a', b"\x91\xa1x", b't'));
+        assert_ne!(first, print(b'a', b"\x91\xa2xy", b't'));
+        assert_ne!(first, print(b'a', b"\x92\xa1x\xa1y", b'u'));
+    }
 }

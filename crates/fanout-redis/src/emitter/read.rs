@@ -16,6 +16,8 @@ use super::msgpack::{self, MOST_BYTES};
 
 /// The one namespace there is.
 const NAMESPACE: &str = "/";
+/// The most names of rooms: each is looked up while the hub stands still.
+const MOST_NAMES: usize = 1_000;
 /// The longest id of a request that is answered.
 const MOST_REQUEST_ID: usize = 64;
 
@@ -87,7 +89,7 @@ pub(super) fn broadcast(message: &[u8]) -> Result<Emit, Ignored> {
         args: to_raw_value(args).map_err(|_| Ignored::Form)?,
         attachments: json.attachments,
         is_volatile: options.flags.volatile.unwrap_or_default(),
-        audience: options.audience(),
+        audience: options.audience()?,
     })
 }
 
@@ -115,7 +117,7 @@ pub(super) fn request(message: &[u8]) -> Result<Request, Ignored> {
         6 => answer(serde_json::json!({"type": 6, "data": null})),
         7 => answer(serde_json::json!({"type": 8, "clientCount": 0})),
         4 => match opts {
-            Some(options) => Request::Dismiss(options.audience()),
+            Some(options) => Request::Dismiss(options.audience()?),
             None => Request::Unsupported,
         },
         2 | 3 => Request::Unsupported,
@@ -124,9 +126,12 @@ pub(super) fn request(message: &[u8]) -> Result<Request, Ignored> {
 }
 
 impl Options {
-    fn audience(self) -> Audience {
+    fn audience(self) -> Result<Audience, Ignored> {
+        if self.rooms.len() + self.except.len() > MOST_NAMES {
+            return Err(Ignored::Size);
+        }
         let names = |names: Vec<Name>| names.into_iter().map(Name::text).collect();
-        Audience { rooms: names(self.rooms), except: names(self.except) }
+        Ok(Audience { rooms: names(self.rooms), except: names(self.except) })
     }
 }
 

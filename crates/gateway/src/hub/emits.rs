@@ -9,12 +9,13 @@ use super::{Hub, Member, MemberId, State};
 use crate::mailbox::Over;
 
 impl Hub {
-    /// Queues an event for its audience. Answers for how many there was no room.
+    /// Queues an event for the sockets of its audience; a stream would not tell it. Answers for how many there was no room.
     pub(crate) fn emit(&self, frame: &Frame, audience: &Audience, is_volatile: bool) -> usize {
         let state = self.lock();
         let mut missed = 0;
         state.each_of(audience, |member| {
-            missed += usize::from(!member.mailbox.emit(frame, is_volatile) && !is_volatile);
+            let is_queued = member.mailbox.is_stream() || member.mailbox.emit(frame, is_volatile);
+            missed += usize::from(!is_queued && !is_volatile);
         });
         missed
     }
@@ -40,16 +41,18 @@ impl State {
         }
     }
 
-    /// Who is in any of these rooms, as often as they are, or is a socket of such an id.
-    fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = (&'a MemberId, &'a Member)> {
-        let (mut rooms, mut ids) = (Vec::new(), HashSet::new());
+    /// Who is in any of these rooms, once for each of them, or is a socket of such an id. A name that is said many times is
+    /// looked up once.
+    pub(super) fn named<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> impl Iterator<Item = (&'a MemberId, &'a Member)> {
+        let (mut rooms, mut ids) = (HashSet::new(), HashSet::new());
         for name in names {
             match name.parse::<Room>() {
-                Ok(room) => rooms.push(room),
-                Err(_) => {
-                    ids.insert(name.as_str());
-                }
-            }
+                Ok(room) => rooms.insert(room),
+                Err(_) => ids.insert(name.as_str()),
+            };
         }
         // A socket is in the room of its own id. Such a room has no list, so that whoever says its name pays for it.
         let everyone = (!ids.is_empty()).then(|| self.members(&Room::all())).into_iter().flatten();

@@ -111,6 +111,20 @@ fn lengths_that_lie_and_depths_cost_nothing() {
 }
 
 #[test]
+fn an_audience_has_so_many_names_at_most() {
+    let names = |count: u16| [&b"\xdc"[..], &count.to_be_bytes(), &b"\xa3all".repeat(count.into())].concat();
+    let to = |rooms: u16, except: u16| {
+        let parts =
+            [&b"\x93\xa1e\x82\xa4type\x02\xa4data\x91\xa1x\x82\xa5rooms"[..], &names(rooms), b"\xa6except"];
+        broadcast(&[parts.concat(), names(except)].concat()).map(|emit| emit.audience.rooms.len())
+    };
+    assert_eq!((to(999, 1), to(999, 2), to(21_000, 0)), (Ok(999), Err(Ignored::Size), Err(Ignored::Size)));
+    let dismiss = |count| format!(r#"{{"type":4,"opts":{{"rooms":[{}"all"]}}}}"#, r#""all","#.repeat(count));
+    assert!(request(dismiss(999).as_bytes()).is_ok());
+    assert_eq!(request(dismiss(1_000).as_bytes()), Err(Ignored::Size));
+}
+
+#[test]
 fn what_no_emitter_writes_is_ignored() {
     let other = String::from_utf8_lossy(EXAMPLE).contains("nsp");
     assert!(other);

@@ -63,6 +63,37 @@ fn one_that_is_behind_reads_the_log_first_and_what_is_volatile_waits_for_nobody(
 }
 
 #[test]
+fn one_that_is_not_live_is_told_no_more_than_it_takes() {
+    let hub = hub(10);
+    let mailbox = live(&hub, "p", "s1");
+    let emit = || hub.emit(&frame(), &audience(&[], &[]), false);
+    for stage in [Stage::Replay, Stage::Announce, Stage::Behind] {
+        mailbox.lock().stage = stage;
+        assert!(mailbox.is_hungry());
+        assert_eq!((emit(), emit(), mailbox.is_hungry(), count(&mailbox)), (0, 1, false, 1), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_stream_neither_hears_nor_misses_it() {
+    let hub = hub(10);
+    let mailbox = live(&hub, "p", "s1");
+    mailbox.becomes_stream();
+    let missed: usize = (0..BOUND).map(|_| hub.emit(&frame(), &audience(&[], &[]), false)).sum();
+    assert_eq!((missed, count(&mailbox)), (0, 0));
+    hub.dismiss(&audience(&[], &[]));
+    assert!(mailbox.is_ending());
+}
+
+#[test]
+fn a_name_that_is_said_often_is_looked_up_once() {
+    let hub = hub(10);
+    let _mailboxes: Vec<_> = (0..50).map(|n| live(&hub, &format!("u{n}"), &n.to_string())).collect();
+    let names = audience(&["all"; 1_000], &[]).rooms;
+    assert_eq!(hub.lock().named(&names).count(), 50);
+}
+
+#[test]
 fn who_is_sent_away_hears_what_came_before_and_nothing_after() {
     let hub = hub(10);
     let (mailbox, other) = (live(&hub, "p", "s1"), live(&hub, "q", "s2"));
