@@ -79,7 +79,9 @@ async fn the_demo_hands_tokens_to_its_users_and_to_nobody_else() {
     assert_eq!(open.status.code(), Some(2));
     assert!(String::from_utf8(open.stderr).unwrap().contains("SOCKET_HOST"));
 
-    // Outside the demo there is no such desk.
+    // Outside the demo there is nobody to be, and no such desk.
     let node = Node::start(NodeSettings::default()).await;
-    assert_eq!(reqwest::get(format!("{}/demo/users", node.url())).await.unwrap().status(), 404);
+    let get = async |path: &str| reqwest::get(format!("{}{path}", node.url())).await.unwrap();
+    assert_eq!(get("/demo/users").await.text().await.unwrap(), "[]");
+    assert_eq!(get("/demo/token/patient").await.status(), 404);
 }
