@@ -240,4 +240,4 @@ impl Appender {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use futures_util::future::join;
 
 use super::*;
-use crate::ports::{Clock as _, Log as _, Loopback};
-use crate::testing::{CountingIds, MemoryAudit, MemoryLog, MemoryOutbox, block_on};
-use crate::{AppendLimits, Appender, AuditQuery, AuditSince, Position, Row};
+use crate::ports::{Clock as _, Log as _};
+use crate::publisher::tests::publisher;
+use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, block_on};
+use crate::{Appender, AuditQuery, AuditSince, Position, Row};
 
 const GOOD: &str =
     r#"{"event": "prescription:created", "data": {"prescriptionId": "rx", "patientId": "42"}}"#;
@@ -44,14 +45,8 @@ struct Bench {
 fn bench() -> Bench {
     let (log, outbox) = (MemoryLog::new(), MemoryOutbox::new());
     let clock = Arc::clone(&outbox.clock);
-    let (publisher, appender) = Publisher::new(
-        Arc::new(log.clone()),
-        Arc::new(Loopback::new()),
-        clock,
-        Arc::new(CountingIds::new()),
-        AppendLimits::default(),
-    );
-    let (publisher, outbox) = (Arc::new(publisher), Arc::new(Forgetful(outbox, AtomicBool::new(false))));
+    let (publisher, appender) = publisher(Arc::new(log.clone()), clock);
+    let outbox = Arc::new(Forgetful(outbox, AtomicBool::new(false)));
     let audit = MemoryAudit::new();
     let drain = Drain::new(Arc::clone(&outbox) as _, Arc::clone(&publisher), Arc::new(audit.clone()));
     Bench { log, outbox, publisher, audit, drain, appender }

@@ -3,9 +3,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::ports::{Log as _, Loopback};
-use crate::testing::{CountingIds, FixedClock, MemoryLog, block_on, instant};
-use crate::{AppendLimits, Audience, Position};
+use crate::ports::Log as _;
+use crate::publisher::tests::{Flaky, publisher};
+use crate::testing::{FixedClock, block_on, instant};
+use crate::{Audience, Position};
 
 fn emit(rooms: &[&str], args: &Value) -> Emit {
     Emit {
@@ -26,16 +27,9 @@ fn posting(emit: &Emit) -> Result<Posting, Faults> {
 }
 
 /// What becomes of these, one after the other, and the rooms of what is in the log then.
-fn take(postings: &[Posting]) -> (Vec<Intaken>, Vec<String>) {
-    let (log, clock) = (MemoryLog::new(), Arc::new(FixedClock::default()));
-    let (publisher, appender) = Publisher::new(
-        Arc::new(log.clone()),
-        Arc::new(Loopback::new()),
-        clock,
-        Arc::new(CountingIds::new()),
-        AppendLimits::default(),
-    );
-    let publisher = Arc::new(publisher);
+fn take(log: Flaky, postings: &[Posting]) -> (Vec<Intaken>, Vec<String>) {
+    let (rows, log) = (log.inner.clone(), Arc::new(log));
+    let (publisher, appender) = publisher(log, Arc::new(FixedClock::default()));
     let intake = Intake::new(Arc::clone(&publisher));
     block_on(async {
         let work = async {
@@ -47,9 +41,15 @@ fn take(postings: &[Posting]) -> (Vec<Intaken>, Vec<String>) {
             taken
         };
         let (taken, ()) = join(work, appender.run()).await;
-        let rows = log.read(Position::START, 100).await.unwrap().rows;
+        let rows = rows.read(Position::START, 100).await.unwrap().rows;
         (taken, rows.iter().map(|row| row.room.to_string()).collect())
     })
+}
+
+#[test]
+fn what_the_store_will_never_take_is_not_tried_for_ever() {
+    let one = posting(&emit(&[], &body(&json!("a")))).unwrap();
+    assert_eq!(take(Flaky::rejecting(), &[one]).0, [Intaken::Refused]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn it_is_kept_in_its_rooms_once_for_each_id() {
     let first = posting(&emit(&["user:1", "role:admin"], &body(&json!("a")))).unwrap();
     let other = posting(&emit(&[], &body(&json!(7)))).unwrap();
     let kept = |known| Intaken::Kept { known };
-    let (taken, rooms) = take(&[first.clone(), first, other]);
+    let (taken, rooms) = take(Flaky::default(), &[first.clone(), first, other]);
     assert_eq!(taken, [kept(false), kept(true), kept(false)]);
     assert_eq!(rooms, ["user:1", "role:admin", "all"]);
 }
@@ -68,7 +68,7 @@ fn an_id_is_for_one_notification() {
     let mut second = second;
     second[0]["title"] = json!("another");
     let postings = [&first, &second].map(|body| posting(&emit(&["user:1"], body)).unwrap());
-    let (taken, rooms) = take(&postings);
+    let (taken, rooms) = take(Flaky::default(), &postings);
     assert_eq!((&taken[1], rooms.len()), (&Intaken::Mismatch, 1));
 }
 

@@ -11,11 +11,20 @@ use crate::{Blocked, Entitlement, Head, Kind, Page, Position, Timestamp};
 
 /// A log that fails its first appends, after keeping them or before, and notes the size of each batch.
 #[derive(Default)]
-struct Flaky {
-    inner: MemoryLog,
+pub(crate) struct Flaky {
+    pub(crate) inner: MemoryLog,
     failures: AtomicU32,
     keeps: bool,
+    /// Fails for good: trying again will not help.
+    rejects: bool,
     batches: Mutex<Vec<usize>>,
+}
+
+impl Flaky {
+    /// One that refuses whatever it is given.
+    pub(crate) fn rejecting() -> Self {
+        Self { rejects: true, failures: u32::MAX.into(), ..Self::default() }
+    }
 }
 
 #[async_trait]
@@ -28,7 +37,11 @@ impl Log for Flaky {
             if self.keeps {
                 self.inner.append(batch).await?;
             }
-            return Err(PortError::Unavailable { port: "log", source: "the link broke".into() });
+            return Err(if self.rejects {
+                PortError::Rejected { port: "log", source: "no such column".into() }
+            } else {
+                PortError::Unavailable { port: "log", source: "the link broke".into() }
+            });
         }
         self.inner.append(batch).await
     }
@@ -77,6 +90,13 @@ impl Log for Flaky {
     async fn trim(&self, trim: Trim) -> Result<bool, PortError> {
         self.inner.trim(trim).await
     }
+}
+
+/// A publisher to this log, told to nobody else, and its appender.
+pub(crate) fn publisher(log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> (Arc<Publisher>, Appender) {
+    let (fanout, ids) = (Arc::new(Loopback::new()), Arc::new(CountingIds::new()));
+    let (publisher, appender) = Publisher::new(log, fanout, clock, ids, AppendLimits::default());
+    (Arc::new(publisher), appender)
 }
 
 struct Bench {
