@@ -27,7 +27,10 @@ struct Stage {
 impl Stage {
     async fn open(mode: &str, meeting: Meeting) -> Self {
         let postgres = Postgres::create().await;
-        let settings = NodeSettings::default().set("DATABASE_URL", postgres.url()).set("REDIS_EMITTER", mode);
+        let settings = NodeSettings::default()
+            .set("DATABASE_URL", postgres.url())
+            .set("REDIS_EMITTER", mode)
+            .set("DRAIN_SECONDS", 60);
         let cluster = Cluster::open(&settings, 2, meeting).await;
         // One server of a Cluster: what goes in by several may overtake itself.
         let back_end = BackEnd::start(&cluster.redis[0].url());

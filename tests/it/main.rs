@@ -12,6 +12,7 @@ mod clients;
 mod cluster_presence;
 mod conformance;
 mod deploy;
+mod draining;
 mod durability;
 mod emitter;
 mod explain;

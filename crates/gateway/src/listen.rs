@@ -53,13 +53,11 @@ pub fn listen<A: Application>(
                 .wrap(from_fn(guard::<A>))
                 .configure(transport::configure::<A>)
                 .configure(routes);
-            let draining = upgraded.draining();
+            let drained = Arc::clone(&server);
             HttpService::build()
-                // On a drain, connections without a request under way are closed rather than waited for.
-                .graceful_shutdown_signal(move || {
-                    let mut draining = draining.clone();
-                    async move { drop(draining.wait_for(|draining| *draining).await) }
-                })
+                // After a drain, connections without a request under way are closed rather than waited for. While it lasts
+                // they are not: each new one would be, before its request is read.
+                .graceful_shutdown_signal(move || drained.stopping())
                 .client_request_timeout(HEADERS_WITHIN)
                 .client_disconnect_timeout(DISCONNECT_WITHIN)
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))

@@ -45,6 +45,8 @@ pub struct Server<A: Application> {
     /// The origin of the machines' time, which never jumps.
     pub(crate) started: Instant,
     drain: watch::Sender<bool>,
+    /// The drain is over.
+    stop: watch::Sender<bool>,
 }
 
 impl<A: Application> Server<A> {
@@ -59,6 +61,7 @@ impl<A: Application> Server<A> {
             directory: Directory::default(),
             started: Instant::now(),
             drain: watch::Sender::new(false),
+            stop: watch::Sender::new(false),
         })
     }
 
@@ -70,6 +73,7 @@ impl<A: Application> Server<A> {
         while self.connections() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.stop.send_replace(true);
     }
 
     /// How many sessions there are, sockets or not.
@@ -84,6 +88,12 @@ impl<A: Application> Server<A> {
 
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
         self.drain.subscribe()
+    }
+
+    /// Resolves when the drain is over: until then requests are answered, on new connections too.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + use<A> {
+        let mut stop = self.stop.subscribe();
+        async move { drop(stop.wait_for(|stop| *stop).await) }
     }
 
     /// Where in the drain one connection is to leave: at random, so that the nodes that take them over are not all

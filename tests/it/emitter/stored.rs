@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rustix::process::Signal;
+
 use super::*;
 
 fn note(id: Option<usize>, title: &str) -> Value {
@@ -109,14 +111,25 @@ async fn a_hand_over_neither_loses_nor_doubles_what_has_an_id() {
     assert_eq!((titles.len(), distinct.len()), (COUNT, COUNT));
 }
 
-/// One that goes down politely hands over at once, and what comes afterwards is the other's.
+/// One that goes down politely hands over at once, while it still drains, and what comes afterwards is the other's.
 #[tokio::test]
 async fn who_goes_down_hands_over() {
     let mut stage = Stage::open("stored", Meeting::Server).await;
     let holder = stage.holder(&[0, 1]).await;
+    let mut here = Vec::new();
+    for n in 0..10 {
+        here.push(stage.online(&User::new(format!("patient-{n}"), "PATIENT"), holder).await);
+    }
     stage.back_end.emit(&["user:ann"], "notification", note(Some(1), "before")).await;
-    assert!(stage.cluster[holder].terminate().await.success());
+    stage.until_kept("user:ann", 1).await;
+    stage.cluster[holder].signal(Signal::TERM);
     stage.holder(&[1 - holder]).await;
     stage.back_end.emit(&["user:ann"], "notification", note(None, "after")).await;
     assert_eq!(stage.until_kept("user:ann", 2).await, ["before", "after"]);
+    stage.until(holder, "carillon_draining", 1.0).await;
+    assert!(stage.sample(holder, "carillon_sockets").await > 0.0, "it had drained before it handed over");
+    for mut client in here {
+        client.leave().await;
+    }
+    assert!(stage.cluster[holder].ends().await.success());
 }
