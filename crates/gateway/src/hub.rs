@@ -68,6 +68,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) from: Option<Offset>,
     /// Whether it hears what it missed before it is announced to.
     pub(crate) is_replay: bool,
+    /// Whether what back ends emit is for it too: a stream has no way to tell it.
+    pub(crate) hears_emits: bool,
     /// Bytes its mailbox may hold.
     pub(crate) bound: usize,
     /// How many connections its user may have with this one.
@@ -187,7 +189,7 @@ impl Hub {
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
     pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
-        let Joining { who, socket_id, claim, epoch, from, is_replay, bound, most } = joining;
+        let Joining { who, socket_id, claim, epoch, from, is_replay, hears_emits, bound, most } = joining;
         let mut state = self.lock();
         if epoch.is_other(state.epoch) {
             return Err(Barred::Replaced);
@@ -209,7 +211,8 @@ impl Hub {
         }
         let id = MemberId(state.next_id);
         state.next_id += 1;
-        let mailbox = Arc::new(Mailbox::new(socket_id, claim, bound, stage, start.position));
+        let mailbox = Mailbox::new(socket_id, claim, bound, stage, start.position, hears_emits);
+        let mailbox = Arc::new(mailbox);
         state.add(who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })

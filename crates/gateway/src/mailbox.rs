@@ -13,7 +13,6 @@
 //! connection.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::Position;
@@ -56,7 +55,7 @@ pub(crate) struct Mailbox {
     socket_id: String,
     claim: u64,
     bound: usize,
-    is_stream: AtomicBool,
+    hears_emits: bool,
     inner: Mutex<Inner>,
     wake: Notify,
 }
@@ -75,10 +74,17 @@ pub(crate) struct Inner {
 impl Mailbox {
     /// A mailbox for the socket of this id by this claim, which starts after `sent` at this stage and holds at most `bound`
     /// bytes.
-    pub(crate) fn new(socket_id: String, claim: u64, bound: usize, stage: Stage, sent: Position) -> Self {
+    pub(crate) fn new(
+        socket_id: String,
+        claim: u64,
+        bound: usize,
+        stage: Stage,
+        sent: Position,
+        hears_emits: bool,
+    ) -> Self {
         let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        let is_stream = AtomicBool::new(false);
-        Self { socket_id, claim, bound, is_stream, inner: Mutex::new(inner), wake: Notify::new() }
+        let (inner, wake) = (Mutex::new(inner), Notify::new());
+        Self { socket_id, claim, bound, hears_emits, inner, wake }
     }
 
     pub(crate) fn socket_id(&self) -> &str {
@@ -90,14 +96,9 @@ impl Mailbox {
         self.claim
     }
 
-    /// Whether it is a stream's, which tells nothing that back ends emit.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.is_stream.load(Ordering::Relaxed)
-    }
-
-    /// It is a stream's.
-    pub(crate) fn becomes_stream(&self) {
-        self.is_stream.store(true, Ordering::Relaxed);
+    /// Whether what back ends emit is for it too, or only the log.
+    pub(crate) fn hears_emits(&self) -> bool {
+        self.hears_emits
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -65,7 +65,12 @@ pub(crate) enum End {
 
 impl Reading {
     /// Joins the hub.
-    pub(crate) fn begin(gateway: &Arc<Gateway>, arrival: &Arrival, socket_id: &str) -> Result<Self, Barred> {
+    pub(crate) fn begin(
+        gateway: &Arc<Gateway>,
+        arrival: &Arrival,
+        socket_id: &str,
+        hears_emits: bool,
+    ) -> Result<Self, Barred> {
         let settings = &gateway.settings;
         let claim = ids::claim(gateway.wall_clock.now());
         let Place { id, mailbox, start } = gateway.hub.join(Joining {
@@ -75,6 +80,7 @@ impl Reading {
             epoch: arrival.epoch,
             from: arrival.from,
             is_replay: arrival.is_whole,
+            hears_emits,
             bound: settings.mailbox_bytes,
             most: settings.max_connections_per_user,
         })?;

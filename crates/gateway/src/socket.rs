@@ -215,7 +215,7 @@ impl Socket {
         };
         let session = arrival.session.as_ref();
         let socket_id = session.map_or_else(crate::ids::random, |session| session.socket_id.clone());
-        let reading = match Reading::begin(&self.gateway, &arrival, &socket_id) {
+        let reading = match Reading::begin(&self.gateway, &arrival, &socket_id, true) {
             Ok(reading) => reading,
             Err(Barred::TooMany) => return refuse(machine, "Too many connections", "too_many_connections"),
             Err(Barred::Blocked) => return self.turn_away(Refusal::UserBlocked, machine),

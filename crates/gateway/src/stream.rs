@@ -98,7 +98,7 @@ impl Server<Gateway> {
             }
             Err(_elapsed) => return Err(Some(AWAY)),
         };
-        let reading = match Reading::begin(gateway, &arrival, &ids::random()) {
+        let reading = match Reading::begin(gateway, &arrival, &ids::random(), false) {
             Ok(reading) => reading,
             Err(Barred::Replaced) => return Err(Some(AWAY)),
             // When its client comes back, the API says so.
@@ -108,7 +108,6 @@ impl Server<Gateway> {
                 return Err(None);
             }
         };
-        reading.mailbox().becomes_stream();
         counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         tracing::debug!(user = %user.user_id(), role = user.role().as_str(), "stream opened");
         let now = gateway.wall_clock.now();

@@ -49,7 +49,7 @@ fn attendance() -> (Arc<Attendance>, Arc<Moody>) {
 }
 
 fn mailbox(socket_id: &str, claim: u64) -> Arc<Mailbox> {
-    Arc::new(Mailbox::new(socket_id.to_owned(), claim, 1 << 16, Stage::Live, Position::START))
+    Arc::new(Mailbox::new(socket_id.to_owned(), claim, 1 << 16, Stage::Live, Position::START, true))
 }
 
 async fn noted(store: &Moody) -> usize {

@@ -37,6 +37,7 @@ impl Node {
             claim: 0,
             from: None,
             is_replay: false,
+            hears_emits: true,
             bound: 1 << 20,
             most: 9,
         };
@@ -156,6 +157,7 @@ async fn another_log_has_another_block_list() {
         epoch: carillon_domain::Epoch::new(9),
         from: None,
         is_replay: false,
+        hears_emits: true,
         bound: 1,
         most: 9,
     };

@@ -14,8 +14,10 @@ impl Hub {
         let state = self.lock();
         let mut missed = 0;
         state.each_of(audience, |member| {
-            let is_queued = member.mailbox.is_stream() || member.mailbox.emit(frame, is_volatile);
-            missed += usize::from(!is_queued && !is_volatile);
+            if member.mailbox.hears_emits() {
+                let is_queued = member.mailbox.emit(frame, is_volatile);
+                missed += usize::from(!is_queued && !is_volatile);
+            }
         });
         missed
     }

@@ -92,6 +92,7 @@ fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining
         epoch: EPOCH,
         from,
         is_replay,
+        hears_emits: true,
         bound: BOUND,
         most: 2,
     }

@@ -77,8 +77,10 @@ fn one_that_is_not_live_is_told_no_more_than_it_takes() {
 #[test]
 fn a_stream_neither_hears_nor_misses_it() {
     let hub = hub(10);
-    let mailbox = live(&hub, "p", "s1");
-    mailbox.becomes_stream();
+    let who = patient("p", 0);
+    let joining = Joining { hears_emits: false, ..joining(&who, "s1", None) };
+    let mailbox = hub.join(joining).unwrap_or_else(|_| panic!("barred")).mailbox;
+    go_live(&hub, &who, &mailbox);
     let missed: usize = (0..BOUND).map(|_| hub.emit(&frame(), &audience(&[], &[]), false)).sum();
     assert_eq!((missed, count(&mailbox)), (0, 0));
     hub.dismiss(&audience(&[], &[]));
