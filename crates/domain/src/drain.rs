@@ -33,6 +33,8 @@ enum Fate {
     Kept(Uuid),
     /// It cannot be understood.
     Refused(Uuid, Faults),
+    /// The store does not take it, or what was written with it.
+    Rejected,
     /// Not known to be in the log: to be tried again.
     Unknown,
 }
@@ -69,14 +71,20 @@ impl Drain {
         let mut drained = Drained { claimed: posted.len(), ..Drained::default() };
         let mut kept = Vec::with_capacity(posted.len());
         // All at once: they enter the publisher's queue in their order, and share its commits.
-        for fate in join_all(posted.iter().map(|posted| self.publish(posted))).await {
+        let fates = join_all(posted.iter().map(|posted| self.publish(posted))).await;
+        for (posted, mut fate) in posted.iter().zip(fates) {
+            if matches!(fate, Fate::Rejected) {
+                // By itself, so that one that the store does not take keeps no other from the log. It stays in the outbox: whatever is
+                // wrong with the store, the event was understood.
+                fate = self.publish(posted).await;
+            }
             match fate {
                 Fate::Kept(id) => kept.push(id),
                 Fate::Refused(id, faults) => {
                     self.outbox.refuse(id, &faults).await?;
                     drained.refused += 1;
                 }
-                Fate::Unknown => {}
+                Fate::Rejected | Fate::Unknown => {}
             }
         }
         drained.kept = kept.len();
@@ -105,6 +113,7 @@ impl Drain {
             Err(PublishError::Mismatch) => {
                 Fate::Refused(id, Faults::one("", "its id was used for another event"))
             }
+            Err(fault) if fault.is_rejected() => Fate::Rejected,
             Err(PublishError::Full | PublishError::Store(_) | PublishError::Stopped) => Fate::Unknown,
         }
     }

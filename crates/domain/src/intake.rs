@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::ports::PortError;
 use crate::{Draft, Emit, Faults, IdempotencyKey, PublishError, Publisher, Timestamp};
 
 /// Whose keys these are; no caller of the API has this name.
@@ -111,9 +110,7 @@ impl Intake {
         match self.publisher.publish(&posting.draft, Some(posting.key.clone())).await {
             Ok(published) => Intaken::Kept { known: published.replayed },
             Err(PublishError::Mismatch) => Intaken::Mismatch,
-            Err(PublishError::Store(fault)) if !matches!(*fault, PortError::Unavailable { .. }) => {
-                Intaken::Refused
-            }
+            Err(fault) if fault.is_rejected() => Intaken::Refused,
             Err(PublishError::Full | PublishError::Store(_) | PublishError::Stopped) => Intaken::Unknown,
         }
     }

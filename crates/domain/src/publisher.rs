@@ -55,6 +55,13 @@ pub enum PublishError {
     Stopped,
 }
 
+impl PublishError {
+    /// The store does not take what it was written with, or itself: trying again as part of the same batch is in vain.
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self, Self::Store(fault) if !matches!(**fault, PortError::Unavailable { .. }))
+    }
+}
+
 /// How much may wait, and how much is written at once.
 #[derive(Debug, Clone, Copy)]
 pub struct AppendLimits {

@@ -5,7 +5,7 @@ use futures_util::future::join;
 
 use super::*;
 use crate::ports::{Clock as _, Log as _};
-use crate::publisher::tests::publisher;
+use crate::publisher::tests::{Flaky, publisher};
 use crate::testing::{MemoryAudit, MemoryLog, MemoryOutbox, block_on};
 use crate::{Appender, AuditQuery, AuditSince, Position, Row};
 
@@ -43,9 +43,13 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    let (log, outbox) = (MemoryLog::new(), MemoryOutbox::new());
+    bench_over(Flaky::default())
+}
+
+fn bench_over(flaky: Flaky) -> Bench {
+    let (log, outbox) = (flaky.inner.clone(), MemoryOutbox::new());
     let clock = Arc::clone(&outbox.clock);
-    let (publisher, appender) = publisher(Arc::new(log.clone()), clock);
+    let (publisher, appender) = publisher(Arc::new(flaky), clock);
     let outbox = Arc::new(Forgetful(outbox, AtomicBool::new(false)));
     let audit = MemoryAudit::new();
     let drain = Drain::new(Arc::clone(&outbox) as _, Arc::clone(&publisher), Arc::new(audit.clone()));
@@ -111,6 +115,22 @@ fn what_cannot_be_understood_is_laid_aside_and_holds_nothing_up() {
     let refused = outbox.refused();
     assert_eq!(refused.iter().map(|(id, _)| *id).collect::<Vec<_>>(), bad);
     assert!(refused[2].1.starts_with("/data/reviewId: "), "{refused:?}");
+}
+
+/// It was understood, so it stays where it is; but what was written with it does not wait for it.
+#[test]
+fn what_the_store_does_not_take_keeps_no_other_from_the_log() {
+    let bench = bench_over(Flaky::poisoned_by("poison"));
+    bench.outbox.0.post(GOOD);
+    bench.outbox.0.post(&GOOD.replace("\"data\"", "\"title\": \"poison\", \"data\""));
+    bench.outbox.0.post(GOOD);
+    let (rounds, rows) = bench.run(async |drain, outbox| {
+        let first = drain.step().await.unwrap();
+        outbox.0.clock.set(outbox.0.clock.now().saturating_add(LEASE));
+        (first, drain.step().await.unwrap())
+    });
+    let first = Drained { claimed: 3, kept: 2, refused: 0 };
+    assert_eq!((rounds, rows.len()), ((first, Drained { claimed: 1, ..Drained::default() }), 2));
 }
 
 /// While nothing can be kept, nothing is forgotten.

@@ -49,7 +49,7 @@ fn take(log: Flaky, postings: &[Posting]) -> (Vec<Intaken>, Vec<String>) {
 #[test]
 fn what_the_store_will_never_take_is_not_tried_for_ever() {
     let one = posting(&emit(&[], &body(&json!("a")))).unwrap();
-    assert_eq!(take(Flaky::rejecting(), &[one]).0, [Intaken::Refused]);
+    assert_eq!(take(Flaky::poisoned_by("t"), &[one]).0, [Intaken::Refused]);
 }
 
 #[test]

@@ -15,15 +15,15 @@ pub(crate) struct Flaky {
     pub(crate) inner: MemoryLog,
     failures: AtomicU32,
     keeps: bool,
-    /// Fails for good: trying again will not help.
-    rejects: bool,
+    /// Never takes a batch with this title in it.
+    poison: Option<&'static str>,
     batches: Mutex<Vec<usize>>,
 }
 
 impl Flaky {
-    /// One that refuses whatever it is given.
-    pub(crate) fn rejecting() -> Self {
-        Self { rejects: true, failures: u32::MAX.into(), ..Self::default() }
+    /// One that never takes a batch with this title in it.
+    pub(crate) fn poisoned_by(title: &'static str) -> Self {
+        Self { poison: Some(title), ..Self::default() }
     }
 }
 
@@ -31,17 +31,17 @@ impl Flaky {
 impl Log for Flaky {
     async fn append(&self, batch: &[Publish]) -> Result<Appended, PortError> {
         self.batches.lock().unwrap().push(batch.len());
+        let mut titles = batch.iter().flat_map(|publish| &publish.rows).map(|(_, row)| row.title.as_str());
+        if self.poison.is_some_and(|poison| titles.any(|title| title == poison)) {
+            return Err(PortError::Rejected { port: "log", source: "no such column".into() });
+        }
         let fails = self.failures.load(Ordering::SeqCst) > 0;
         if fails {
             self.failures.fetch_sub(1, Ordering::SeqCst);
             if self.keeps {
                 self.inner.append(batch).await?;
             }
-            return Err(if self.rejects {
-                PortError::Rejected { port: "log", source: "no such column".into() }
-            } else {
-                PortError::Unavailable { port: "log", source: "the link broke".into() }
-            });
+            return Err(PortError::Unavailable { port: "log", source: "the link broke".into() });
         }
         self.inner.append(batch).await
     }
