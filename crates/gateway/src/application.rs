@@ -4,19 +4,20 @@
 //!   first request ──Handshake──▶ Application::open ──▶ Peer, one for each session
 //!
 //!   Driver ── hear (what the machine tells) ──▶ Peer ── send, accept, ack, close… ──▶ its machine
-//!          ── next, take (what it waited for) ─▶
+//!          ── poll_next, take (what it waited for), on_time ─▶
 //!          ── pump (there may be room) ───────▶
 //! ```
 //!
 //! With a [`Connection`](carillon_protocol::Connection) for its machine a peer speaks Socket.IO: it hears CONNECT of
 //! each namespace, which it accepts or refuses (there is its middleware), events with the ids of the acks they ask for, acks
 //! and disconnects. With an [`engine::Session`](carillon_protocol::engine::Session) it speaks Engine.IO alone. What
-//! peers share (rooms, stores) is the application's: [`Peer::next`] is how word from elsewhere reaches a connection.
+//! peers share (rooms, stores) is the application's: [`Peer::poll_next`] is how word from elsewhere reaches a connection.
 //! All is dispatched statically. [`crate::Gateway`] is one application, the conformance server of the tests has others.
 //!
 //! A Socket.IO server that lets everyone into the main namespace and sends back what they emit:
 //!
 //! ```no_run
+//! use std::task::{Context, Poll};
 //! use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
 //!
 //! use carillon_gateway::{AllowedOrigins, Application, Handshake, Peer, Protocol, Server, ServerSettings};
@@ -48,8 +49,8 @@
 //!             Event::Acked { .. } | Event::Disconnected { .. } => {}
 //!         }
 //!     }
-//!     async fn next(&mut self) -> Infallible {
-//!         std::future::pending().await
+//!     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Infallible> {
+//!         Poll::Pending
 //!     }
 //!     fn take(&mut self, step: Infallible, _: &mut Connection, _: Duration) {
 //!         match step {}
@@ -82,6 +83,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::http::Uri;
@@ -143,12 +145,19 @@ pub trait Peer: Send + 'static {
     /// Learns the headers of a POST whose messages it is about to hear, if [`Application::HEARS_POST_HEADERS`].
     fn posting(&mut self, _headers: HeaderMap) {}
 
-    /// Waits for whatever comes first of what this peer waits for; for ever, if that is nothing. It is dropped and
-    /// called again whenever anything else happens to the connection, and must lose nothing by that.
-    fn next(&mut self) -> impl Future<Output = Self::Step>;
+    /// Whatever comes first of what this peer waits for; if that is nothing, it is pending for ever.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Self::Step>;
 
-    /// Takes what [`Peer::next`] brought.
+    /// Takes what [`Peer::poll_next`] brought.
     fn take(&mut self, step: Self::Step, machine: &mut Self::Machine, now: Duration);
+
+    /// When [`Peer::on_time`] is to be called, if ever. It is asked again after everything that happens.
+    fn deadline(&mut self, _now: Duration) -> Option<Duration> {
+        None
+    }
+
+    /// The deadline has passed, or another one of the connection's.
+    fn on_time(&mut self, _machine: &mut Self::Machine, _now: Duration) {}
 
     /// Moves what waits for the client to the machine, as far as it takes it. Called first of all, and after everything that
     /// happens.

@@ -2,8 +2,8 @@
 //! turn comes, so that nothing asked after a change of role is answered by the old one.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
@@ -71,14 +71,18 @@ impl Asking {
                 }
             };
         }
+        if self.waiting.is_empty() {
+            // Most clients ask for little more than to be let in.
+            self.waiting = VecDeque::new();
+        }
     }
 
-    /// Waits for what is under way; for ever, if that is nothing.
-    pub(crate) async fn done(&mut self) -> Done {
-        let Some(under_way) = &mut self.under_way else { return pending().await };
-        let done = under_way.await;
+    /// What is under way, once it is done.
+    pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        let Some(under_way) = &mut self.under_way else { return Poll::Pending };
+        let done = ready!(under_way.as_mut().poll(cx));
         self.under_way = None;
-        done
+        Poll::Ready(done)
     }
 }
 

@@ -40,7 +40,7 @@ const UNNOTED: usize = 100_000;
 const GONE: &str = "transport close";
 
 /// A socket among all, those of the same session included.
-type Key = (String, u64);
+type Key = (Arc<str>, u64);
 
 /// The sockets of this node.
 pub(crate) struct Attendance {
@@ -56,7 +56,9 @@ struct Sockets {
 }
 
 struct Socket {
-    connected: Connected,
+    user_id: UserId,
+    role: Role,
+    since: Timestamp,
     mailbox: Arc<Mailbox>,
     watched: BTreeSet<UserId>,
 }
@@ -89,17 +91,17 @@ impl Attendance {
 
     /// A socket has joined.
     pub(crate) fn enter(self: &Arc<Self>, principal: &Principal, mailbox: &Arc<Mailbox>) -> Visit {
-        let key = (mailbox.socket_id().to_owned(), mailbox.claim());
-        let connected = Connected {
-            socket_id: key.0.clone(),
-            user_id: principal.user_id().clone(),
+        let (key, user_id) =
+            ((Arc::clone(mailbox.socket_id()), mailbox.claim()), principal.user_id().clone());
+        let socket = Socket {
+            user_id: user_id.clone(),
             role: principal.role(),
             since: self.clock.now(),
+            mailbox: Arc::clone(mailbox),
+            watched: BTreeSet::new(),
         };
-        let socket = Socket { connected, mailbox: Arc::clone(mailbox), watched: BTreeSet::new() };
         self.lock().here.insert(key.clone(), socket);
         self.reception.presence().roster().joined(Person::from(principal));
-        let user_id = principal.user_id().clone();
         Visit { attendance: Arc::clone(self), key, user_id, reason: GONE }
     }
 
@@ -107,8 +109,8 @@ impl Attendance {
     pub(crate) fn watch(&self, socket_id: &str, ids: &[UserId], not: bool) -> Result<(), TooMany> {
         let mut sockets = self.lock();
         let Sockets { here, watchers } = &mut *sockets;
-        let all =
-            (Bound::Included((socket_id.to_owned(), 0)), Bound::Included((socket_id.to_owned(), u64::MAX)));
+        let socket_id = Arc::<str>::from(socket_id);
+        let all = (Arc::clone(&socket_id), 0)..=(socket_id, u64::MAX);
         // The latest of its session; gone meanwhile, it need not be told anything.
         let Some((key, socket)) = here.range_mut(all).next_back() else { return Ok(()) };
         if not {
@@ -220,10 +222,16 @@ impl Attendance {
 
 impl Connections for Attendance {
     fn connected(&self, after: Option<&str>, limit: usize) -> Vec<Connected> {
-        let start = after.map_or(Bound::Unbounded, |id| Bound::Excluded((id.to_owned(), u64::MAX)));
+        let start = after.map_or(Bound::Unbounded, |id| Bound::Excluded((id.into(), u64::MAX)));
         let sockets = self.lock();
         let range = sockets.here.range((start, Bound::Unbounded));
-        range.take(limit).map(|(_, socket)| socket.connected.clone()).collect()
+        let connected = |((socket_id, _), socket): (&Key, &Socket)| Connected {
+            socket_id: socket_id.as_ref().to_owned(),
+            user_id: socket.user_id.clone(),
+            role: socket.role,
+            since: socket.since,
+        };
+        range.take(limit).map(connected).collect()
     }
 }
 
@@ -231,7 +239,7 @@ impl Visit {
     /// Its user has a fresh token, which may tell something new of them.
     pub(crate) fn renew(&self, principal: &Principal) {
         if let Some(socket) = self.attendance.lock().here.get_mut(&self.key) {
-            socket.connected.role = principal.role();
+            socket.role = principal.role();
         }
         let mut roster = self.attendance.reception.presence().roster();
         roster.joined(Person::from(principal));

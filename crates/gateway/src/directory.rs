@@ -8,6 +8,7 @@ use metrics::gauge;
 use tokio::sync::mpsc;
 
 use crate::application::Application;
+use crate::bell::Bell;
 use crate::drive::Link;
 
 /// Requests that wait for one session's task. A client has one GET, one POST and one probe under way; more than
@@ -17,7 +18,7 @@ const LINKS: usize = 8;
 /// All sessions of this node. An id is 24 or more characters, 15 bytes of them random: it is the secret by which
 /// later requests of a session are known.
 pub(crate) struct Directory<A: Application> {
-    sessions: Mutex<HashMap<String, Session<A>>>,
+    sessions: Mutex<HashMap<String, Entry<A>>>,
 }
 
 /// How a session can be reached.
@@ -27,6 +28,9 @@ pub(crate) enum Session<A: Application> {
     /// By its own link alone, a WebSocket or a stream: requests that name it are refused.
     Direct,
 }
+
+/// A session, and how its task is told that the node has begun to drain.
+struct Entry<A: Application>(Session<A>, Arc<Bell>);
 
 /// The way to a polling session's task.
 pub(crate) struct Polling<A: Application> {
@@ -59,35 +63,45 @@ impl<A: Application> Clone for Polling<A> {
 }
 
 impl<A: Application> Directory<A> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session<A>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry<A>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a session that is reached by requests, unless `most` are here already.
-    pub(crate) fn open_polling(&self, sid: &str, most: usize) -> Option<mpsc::Receiver<Link<A>>> {
+    pub(crate) fn open_polling(
+        &self,
+        sid: &str,
+        most: usize,
+    ) -> Option<(Option<mpsc::Receiver<Link<A>>>, Arc<Bell>)> {
         let (links, requests) = mpsc::channel(LINKS);
         let polling = Polling { links, posting: Arc::default() };
-        self.open(sid, Session::Polling(polling), most).then_some(requests)
+        Some((Some(requests), self.open(sid, Session::Polling(polling), most)?))
     }
 
     /// Notes a session that is reached by its own link alone, unless `most` are here already.
-    pub(crate) fn open_direct(&self, sid: &str, most: usize) -> bool {
+    pub(crate) fn open_direct(&self, sid: &str, most: usize) -> Option<Arc<Bell>> {
         self.open(sid, Session::Direct, most)
     }
 
-    fn open(&self, sid: &str, session: Session<A>, most: usize) -> bool {
+    fn open(&self, sid: &str, session: Session<A>, most: usize) -> Option<Arc<Bell>> {
         let mut sessions = self.lock();
         let has_room = sessions.len() < most;
-        if has_room {
-            sessions.insert(sid.to_owned(), session);
+        has_room.then(|| {
+            let bell = Arc::<Bell>::default();
+            sessions.insert(sid.to_owned(), Entry(session, Arc::clone(&bell)));
             count(sessions.len());
-        }
-        has_room
+            bell
+        })
+    }
+
+    /// Has all sessions look whether the node drains.
+    pub(crate) fn ring(&self) {
+        self.lock().values().for_each(|Entry(_, bell)| bell.ring());
     }
 
     /// The WebSocket has taken over.
     pub(crate) fn upgraded(&self, sid: &str) {
-        if let Some(session) = self.lock().get_mut(sid) {
+        if let Some(Entry(session, _)) = self.lock().get_mut(sid) {
             *session = Session::Direct;
         }
     }
@@ -101,7 +115,7 @@ impl<A: Application> Directory<A> {
 
     /// How a session can be reached, if it exists.
     pub(crate) fn find(&self, sid: &str) -> Option<Session<A>> {
-        self.lock().get(sid).cloned()
+        self.lock().get(sid).map(|Entry(session, _)| session.clone())
     }
 
     /// How many sessions there are.

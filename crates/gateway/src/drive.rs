@@ -9,8 +9,10 @@
 //! The WebSocket of an upgrading client may arrive on another worker than its polls, whose IO driver it is registered
 //! with; so the driver moves to it, whole, and goes on there.
 
-use std::future::pending;
+use std::cell::Cell;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
@@ -19,19 +21,31 @@ use bytestring::ByteString;
 use carillon_protocol::engine::{HandshakeError, Input, Request, Transport};
 use carillon_protocol::{Machine, Output, Reason};
 use metrics::counter;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::alarm::Alarm;
 use crate::application::{Application, MachineOf, Peer};
+use crate::bell::Bell;
 use crate::doorstep::Place;
 use crate::limiter::Limiter;
 use crate::server::Server;
-use crate::transport::{Received, WebSocket};
+use crate::transport::{Received, WebSocket, gather};
 
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
 pub(crate) const RESTARTING: u16 = 1012;
 /// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
 pub(crate) const POLICY: u16 = 1008;
+/// How long a client may take nothing, before the connection is closed as too slow.
+const STALLED: Duration = Duration::from_secs(30);
+/// Bytes gathered before they are written: what is said in one turn leaves in one system call.
+const GATHERED: usize = 16 * 1024;
+/// What one connection takes up before the others of its worker have their turn.
+const TURNS: usize = 64;
+
+thread_local! {
+    /// Where what is to be sent is gathered, by one connection at a time.
+    static GATHERING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// An HTTP request for a session's task.
 pub(crate) enum Link<A: Application> {
@@ -55,14 +69,24 @@ pub(crate) struct Driver<A: Application> {
     place: Option<Place>,
     /// `None` for a session that never polled.
     links: Option<mpsc::Receiver<Link<A>>>,
+    websocket: Option<WebSocket>,
     /// Pings of the WebSocket's own, which the codec answers.
     controls: Limiter,
     /// The GET that waits for an answer.
     poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
-    draining: watch::Receiver<bool>,
+    /// Rung when the node begins to drain.
+    bell: Arc<Bell>,
     /// When this connection is to be closed for the drain.
     leave_at: Option<Duration>,
+    /// When the WebSocket is given up, while it takes nothing.
+    stalled_at: Option<Duration>,
+    alarm: Alarm,
+    /// Of what it waits for, the one that is looked at first: each in turn, so that none keeps another waiting.
+    first: u8,
 }
+
+/// A driver at work: the task of its connection.
+pub(crate) struct Driving<A: Application>(Option<Box<Driver<A>>>);
 
 /// What ended a wait.
 enum Wake<A: Application> {
@@ -70,82 +94,157 @@ enum Wake<A: Application> {
     PollAborted,
     Received(Received),
     Step(<A::Peer as Peer>::Step),
-    Drain,
-    Deadline,
+    Time,
+}
+
+/// How far the machine's word was done.
+enum Performed {
+    All,
+    /// As far as the WebSocket takes it.
+    Blocked,
+    /// There is nothing left to do, ever.
+    Finished,
 }
 
 impl<A: Application> Driver<A> {
-    /// A driver for a session that was just opened, and has this `place` until it is let in. `poll` is its first request, if it polls.
+    /// A driver for a session that was just opened, and has this `place` until it is let in; `bell` is the directory's. `poll` is
+    /// its first request, if it polls.
     pub(crate) fn new(
         server: Arc<Server<A>>,
         sid: String,
         peer: A::Peer,
         place: Place,
-        links: Option<mpsc::Receiver<Link<A>>>,
+        (links, bell): (Option<mpsc::Receiver<Link<A>>>, Arc<Bell>),
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
-        let machine = Machine::open(server.settings.protocol, &sid, transport, server.now());
-        let (draining, controls) = (server.draining(), server.control_limiter());
-        let place = Some(place);
-        Box::new(Self { server, sid, machine, peer, place, links, controls, poll, draining, leave_at: None })
+        Box::new(Self {
+            machine: Machine::open(server.settings.protocol, &sid, transport, server.now()),
+            controls: server.control_limiter(),
+            server,
+            sid,
+            peer,
+            place: Some(place),
+            links,
+            websocket: None,
+            poll,
+            bell,
+            leave_at: None,
+            stalled_at: None,
+            alarm: Alarm::default(),
+            first: 0,
+        })
     }
 
     /// Drives on where the WebSocket that was to come broke first.
-    pub(crate) async fn run_without(mut self: Box<Self>) {
+    pub(crate) fn run_without(mut self: Box<Self>) -> Driving<A> {
         self.machine.handle(Input::SocketFailed, self.server.now());
-        self.run(None).await;
+        self.run(None)
     }
 
     /// Drives the connection to its end, or until it moves on to a WebSocket elsewhere.
-    pub(crate) async fn run(mut self: Box<Self>, mut websocket: Option<WebSocket>) {
-        loop {
+    pub(crate) fn run(mut self: Box<Self>, websocket: Option<WebSocket>) -> Driving<A> {
+        self.websocket = websocket;
+        // It belongs to the worker that the connection was on before.
+        self.alarm = Alarm::default();
+        Driving(Some(self))
+    }
+
+    /// Does all there is to do. What it was asked for last, if that takes the driver itself.
+    fn drive(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<Option<Link<A>>> {
+        for _ in 0..TURNS {
+            if self.is_blocked(gathered, cx) {
+                return Poll::Pending;
+            }
             self.peer.pump(&mut self.machine);
-            if !self.perform(&mut websocket).await {
-                return;
+            match self.perform(gathered, cx) {
+                Performed::All => {}
+                Performed::Blocked => continue,
+                Performed::Finished => return Poll::Ready(None),
             }
             if self.place.is_some() && self.machine.is_let_in() {
                 self.place = None;
             }
-            let wake = self.wait(&mut websocket).await;
-            match wake {
-                Wake::Link(Some(Link::Upgrade(reply))) => {
-                    match self.machine.request(Request::Probe, self.server.now()) {
-                        Err(refusal) => drop(reply.send(Err(refusal))),
-                        Ok(()) => match reply.send(Ok(self)) {
-                            Ok(()) => return,
-                            // The WebSocket has gone already.
-                            Err(returned) => match returned {
-                                Ok(driver) => {
-                                    self = driver;
-                                    self.machine.handle(Input::SocketFailed, self.server.now());
-                                }
-                                Err(_) => return,
-                            },
-                        },
-                    }
+            match self.poll_wake(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Wake::Link(Some(upgrade @ Link::Upgrade(_)))) => {
+                    return Poll::Ready(Some(upgrade));
                 }
-                other => self.take(other, &mut websocket).await,
+                Poll::Ready(wake) => self.take(wake, gathered),
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// Waits for the next thing to happen.
-    async fn wait(&mut self, websocket: &mut Option<WebSocket>) -> Wake<A> {
-        let Self { server, machine, peer, links, poll, draining, leave_at, .. } = self;
-        let deadline = [machine.deadline(), *leave_at].into_iter().flatten().min();
-        let listens = peer.has_room();
-        tokio::select! {
-            link = async { links.as_mut()?.recv().await }, if links.is_some() => Wake::Link(link),
-            () = async { if let Some(poll) = poll { poll.closed().await } }, if poll.is_some() => Wake::PollAborted,
-            received = async { match websocket { Some(websocket) => websocket.recv().await, None => pending().await } }, if listens => Wake::Received(received),
-            step = peer.next() => Wake::Step(step),
-            _ = draining.wait_for(|draining| *draining), if leave_at.is_none() => Wake::Drain,
-            () = until(server.started, deadline) => Wake::Deadline,
+    /// Whether the WebSocket has yet to take what was sent; nothing else happens meanwhile, but that it is given up.
+    fn is_blocked(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
+        if !self.websocket.as_ref().is_some_and(WebSocket::has_unsent) || self.send(gathered, cx) {
+            self.stalled_at = None;
+            return false;
+        }
+        let stalled_at = *self.stalled_at.get_or_insert_with(|| self.server.now() + STALLED);
+        if self.alarm.poll_passed(self.server.started, Some(stalled_at), cx).is_pending() {
+            return true;
+        }
+        self.fail();
+        false
+    }
+
+    /// Sends what was gathered. `false` if some of it must wait; what cannot be sent at all ends the link.
+    fn send(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
+        match self.websocket.as_mut().map(|link| link.poll_send(gathered, cx)) {
+            Some(Poll::Pending) => return false,
+            Some(Poll::Ready(false)) => self.fail(),
+            Some(Poll::Ready(true)) | None => {}
+        }
+        gathered.clear();
+        true
+    }
+
+    fn fail(&mut self) {
+        self.websocket = None;
+        self.machine.handle(Input::SocketFailed, self.server.now());
+    }
+
+    /// The next thing that has happened.
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake<A>> {
+        const SOURCES: u8 = 5;
+        for turn in 0..SOURCES {
+            let source = (self.first + turn) % SOURCES;
+            if let Poll::Ready(wake) = self.poll_source(source, cx) {
+                self.first = (source + 1) % SOURCES;
+                return Poll::Ready(wake);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_source(&mut self, source: u8, cx: &mut Context<'_>) -> Poll<Wake<A>> {
+        let Self { peer, links, poll, websocket, .. } = self;
+        match (source, links, poll, websocket) {
+            (0, Some(links), ..) => links.poll_recv(cx).map(Wake::Link),
+            (1, _, Some(poll), _) => poll.poll_closed(cx).map(|()| Wake::PollAborted),
+            (2, .., Some(websocket)) if peer.has_room() => websocket.poll_recv(cx).map(Wake::Received),
+            (3, ..) => peer.poll_next(cx).map(Wake::Step),
+            (4, ..) => self.poll_time(cx).map(|()| Wake::Time),
+            _ => Poll::Pending,
         }
     }
 
-    async fn take(&mut self, wake: Wake<A>, websocket: &mut Option<WebSocket>) {
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { server, machine, peer, bell, leave_at, alarm, .. } = self;
+        if leave_at.is_none() {
+            while bell.poll_heard(cx).is_ready() {}
+            if server.is_draining() {
+                *leave_at = Some(server.now() + server.moment_to_leave());
+            }
+        }
+        let deadlines = [machine.deadline(), *leave_at, peer.deadline(server.now())];
+        alarm.poll_passed(server.started, deadlines.into_iter().flatten().min(), cx)
+    }
+
+    fn take(&mut self, wake: Wake<A>, gathered: &mut Vec<u8>) {
         let now = self.server.now();
         match wake {
             Wake::Link(None) => self.links = None,
@@ -160,24 +259,26 @@ impl<A: Application> Driver<A> {
                 drop(reply.send(self.machine.request(Request::Body(body), now)));
             }
             Wake::Link(Some(Link::BodyFailed)) => self.machine.handle(Input::BodyFailed, now),
-            // Taken by `run`, which owns the driver it gives away.
+            // Taken by `Driving`, which owns the driver it gives away.
             Wake::Link(Some(Link::Upgrade(_))) => {}
             Wake::PollAborted => {
                 self.poll = None;
                 self.machine.handle(Input::PollAborted, now);
             }
-            Wake::Received(received) => self.receive(received, websocket),
+            Wake::Received(received) => self.receive(received, gathered),
             Wake::Step(step) => self.peer.take(step, &mut self.machine, now),
-            Wake::Drain => self.leave_at = Some(now + self.server.moment_to_leave()),
-            Wake::Deadline if self.leave_at.is_some_and(|at| at <= now) => {
+            Wake::Time if self.leave_at.is_some_and(|at| at <= now) => {
                 self.leave_at = Some(Duration::MAX);
                 self.machine.close(Reason::ServerShuttingDown, Some(RESTARTING), now);
             }
-            Wake::Deadline => self.machine.handle(Input::Timer, now),
+            Wake::Time => {
+                self.machine.handle(Input::Timer, now);
+                self.peer.on_time(&mut self.machine, now);
+            }
         }
     }
 
-    fn receive(&mut self, received: Received, websocket: &mut Option<WebSocket>) {
+    fn receive(&mut self, received: Received, gathered: &mut Vec<u8>) {
         let input = match received {
             Received::Message(message) => Input::Socket(message),
             Received::Control if self.controls.check().is_ok() => return,
@@ -185,20 +286,19 @@ impl<A: Application> Driver<A> {
                 return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.server.now());
             }
             Received::Closed => {
-                close(websocket, None);
+                self.close(None, gathered);
                 Input::SocketClosed
             }
             Received::Failed(code) => {
-                close(websocket, code);
+                self.close(code, gathered);
                 Input::SocketFailed
             }
         };
         self.machine.handle(input, self.server.now());
     }
 
-    /// Does what the machine says; `false` when there is nothing left to do, ever.
-    async fn perform(&mut self, websocket: &mut Option<WebSocket>) -> bool {
-        let mut is_fed = false;
+    /// Does what the machine says.
+    fn perform(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> Performed {
         loop {
             while let Some(output) = self.machine.poll_output() {
                 match output {
@@ -209,13 +309,14 @@ impl<A: Application> Driver<A> {
                             self.machine.handle(Input::PollAborted, self.server.now());
                         }
                     }
-                    Output::Socket(message) => {
-                        if let Some(link) = websocket {
-                            is_fed = link.feed(message).await;
-                            self.fail_unless(is_fed, websocket);
+                    Output::Socket(message) if self.websocket.is_some() => {
+                        gather(&message, gathered);
+                        if gathered.len() >= GATHERED && !self.send(gathered, cx) {
+                            return Performed::Blocked;
                         }
                     }
-                    Output::CloseSocket(code) => close(websocket, code),
+                    Output::Socket(_) => {}
+                    Output::CloseSocket(code) => self.close(code, gathered),
                     Output::Upgraded => self.server.directory.upgraded(&self.sid),
                     Output::Event(event) => {
                         let now = self.server.now();
@@ -226,43 +327,67 @@ impl<A: Application> Driver<A> {
                             .increment(1);
                         tracing::debug!(reason = %why.reason, detail = why.detail, "session closed");
                     }
-                    Output::Finished => return false,
+                    Output::Finished => return Performed::Finished,
                 }
             }
-            // What was said in one turn leaves in one write.
-            match websocket {
-                Some(link) if std::mem::take(&mut is_fed) => {
-                    let is_flushed = link.flush().await;
-                    self.fail_unless(is_flushed, websocket);
-                }
-                _ => return true,
+            if gathered.is_empty() {
+                return Performed::All;
+            }
+            if !self.send(gathered, cx) {
+                return Performed::Blocked;
             }
         }
     }
 
-    fn fail_unless(&mut self, is_written: bool, websocket: &mut Option<WebSocket>) {
-        if !is_written {
-            *websocket = None;
-            self.machine.handle(Input::SocketFailed, self.server.now());
+    fn close(&mut self, code: Option<u16>, gathered: &mut Vec<u8>) {
+        if let Some(websocket) = self.websocket.take() {
+            websocket.close(code, gathered);
         }
     }
 }
+
+impl<A: Application> Future for Driving<A> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(driver) = &mut self.0 else { return Poll::Ready(()) };
+            let mut gathered = GATHERING.take();
+            let driven = driver.drive(&mut gathered, cx);
+            // One long message does not make the buffer a large one for good.
+            gathered.clear();
+            gathered.shrink_to(4 * GATHERED);
+            GATHERING.set(gathered);
+            match driven {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => self.0 = None,
+                Poll::Ready(Some(link)) => self.move_on(link),
+            }
+        }
+    }
+}
+
+impl<A: Application> Driving<A> {
+    /// Gives the driver to the WebSocket that asks for it, if that is allowed.
+    fn move_on(&mut self, link: Link<A>) {
+        let (Link::Upgrade(reply), Some(driver)) = (link, &mut self.0) else { return };
+        if let Err(refusal) = driver.machine.request(Request::Probe, driver.server.now()) {
+            return drop(reply.send(Err(refusal)));
+        }
+        if let Some(driver) = self.0.take()
+            && let Err(Ok(mut driver)) = reply.send(Ok(driver))
+        {
+            // The WebSocket has gone already.
+            driver.machine.handle(Input::SocketFailed, driver.server.now());
+            self.0 = Some(driver);
+        }
+    }
+}
+
+impl<A: Application> Unpin for Driving<A> {}
 
 impl<A: Application> Drop for Driver<A> {
     fn drop(&mut self) {
         self.server.directory.close(&self.sid);
-    }
-}
-
-fn close(websocket: &mut Option<WebSocket>, code: Option<u16>) {
-    if let Some(websocket) = websocket.take() {
-        websocket.close(code);
-    }
-}
-
-async fn until(started: std::time::Instant, deadline: Option<Duration>) {
-    match deadline.and_then(|deadline| started.checked_add(deadline)) {
-        Some(at) => tokio::time::sleep_until(Instant::from_std(at)).await,
-        None => pending().await,
     }
 }

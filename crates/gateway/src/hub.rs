@@ -5,12 +5,13 @@
 //! without a gap and without a side buffer.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
-    BlockList, Entitled, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row, Timestamp,
-    UserId,
+    BlockList, Entitled, Entitlement, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row,
+    Timestamp, UserId,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -21,7 +22,10 @@ use crate::reached::Reached;
 use crate::recent::Recent;
 
 mod emits;
+mod members;
 mod users;
+
+use members::Members;
 
 /// The connections of this node, by room.
 pub(crate) struct Hub {
@@ -40,25 +44,25 @@ struct State {
     epoch: Epoch,
     /// The last row that was delivered here.
     cursor: Position,
-    rooms: HashMap<Room, HashMap<MemberId, Member>>,
+    rooms: HashMap<Room, Members>,
     next_id: u64,
     recent: Recent,
 }
 
 /// One connection's place in the hub, for as long as it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct MemberId(u64);
 
 struct Member {
-    user_id: UserId,
+    who: Arc<Entitled>,
     mailbox: Arc<Mailbox>,
     /// Rows of this room at or below this place are not the member's to see.
     since: Position,
 }
 
 /// Who joins, and how.
-pub(crate) struct Joining<'a> {
-    pub(crate) who: &'a Entitled,
+pub(crate) struct Joining {
+    pub(crate) who: Arc<Entitled>,
     pub(crate) socket_id: String,
     /// The log's life that all this belongs to.
     pub(crate) epoch: Epoch,
@@ -188,7 +192,7 @@ impl Hub {
 
     /// Adds a connection, which has yet to hear what it missed and then `inbox:state`. Another one of the same session
     /// is over.
-    pub(crate) fn join(&self, joining: Joining<'_>) -> Result<Place, Barred> {
+    pub(crate) fn join(&self, joining: Joining) -> Result<Place, Barred> {
         let Joining { who, socket_id, claim, epoch, from, is_replay, hears_emits, bound, most } = joining;
         let mut state = self.lock();
         if epoch.is_other(state.epoch) {
@@ -197,14 +201,14 @@ impl Hub {
         if self.blocks.has(&who.user_id) {
             return Err(Barred::Blocked);
         }
-        if self.mutes.is_outdated(who, from.map(|from| from.position)) {
+        if self.mutes.is_outdated(&who, from.map(|from| from.position)) {
             return Err(Barred::Replaced);
         }
         let start = from.unwrap_or(Offset { epoch, position: state.cursor });
         let stage = if is_replay { Stage::Replay } else { Stage::Announce };
         if let Some(old) = state.supersede(&who.user_id, &socket_id, u64::MAX) {
             // A session is resumed with the rooms it had.
-            state.remove(who, old);
+            state.remove(&who, old);
         }
         if state.rooms.get(&Room::user(&who.user_id)).is_some_and(|members| members.len() >= most) {
             return Err(Barred::TooMany);
@@ -213,17 +217,23 @@ impl Hub {
         state.next_id += 1;
         let mailbox = Mailbox::new(socket_id, claim, bound, stage, start.position, hears_emits);
         let mailbox = Arc::new(mailbox);
-        state.add(who, id, &mailbox);
+        state.add(&who, id, &mailbox);
         gauge!("carillon_sockets").increment(1);
         Ok(Place { id, mailbox, start })
     }
 
     /// Gives a connection that is still here other rooms. Rows of a room that it leaves are not offered any more, those
     /// of one it enters from where its user is entitled to them.
-    pub(crate) fn change_rooms(&self, id: MemberId, old: &Entitled, new: &Entitled, mailbox: &Arc<Mailbox>) {
+    pub(crate) fn change_rooms(
+        &self,
+        id: MemberId,
+        old: &Entitled,
+        new: &Arc<Entitled>,
+        mailbox: &Arc<Mailbox>,
+    ) {
         let mut state = self.lock();
         let own = state.rooms.get(&Room::user(&old.user_id));
-        if own.is_some_and(|members| members.contains_key(&id)) {
+        if own.is_some_and(|members| members.has(id)) {
             state.remove(old, id);
             state.add(new, id, mailbox);
         }
@@ -260,8 +270,9 @@ impl Hub {
             if let Some(members) = state.rooms.get(&row.room).filter(|_| !is_over) {
                 let muters = self.mutes.of_row(&row);
                 let is_muted =
-                    |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.user_id, &row));
-                let members = members.values().filter(|member| row.position > member.since);
+                    |member: &Member| muters.as_ref().is_some_and(|m| m.has(&member.who.user_id, &row));
+                let members = members.iter().map(|(_, member)| member);
+                let members = members.filter(|member| row.position > member.since);
                 let members = members.filter(|member| !is_muted(member));
                 let queued = members.filter(|member| member.mailbox.offer(row.position, &frame)).count();
                 if queued > 0 {
@@ -269,7 +280,7 @@ impl Hub {
                 }
             }
             if self.blocks.follow(&row) {
-                for member in state.rooms.get(&row.room).into_iter().flat_map(HashMap::values) {
+                for (_, member) in state.members(&row.room) {
                     member.mailbox.end_after(row.position, Over::Blocked);
                     ending.push(Arc::clone(&member.mailbox));
                 }
@@ -290,7 +301,7 @@ impl Hub {
         state.recent.restart(cursor);
         self.reached.clear();
         // Everyone is in the room of all.
-        for member in state.rooms.get(&Room::all()).into_iter().flat_map(HashMap::values) {
+        for (_, member) in state.members(&Room::all()) {
             member.mailbox.end(Over::Replaced);
         }
     }
@@ -303,8 +314,8 @@ impl Hub {
     /// Word for one room that is not of the log, for all but one socket.
     pub(crate) fn post(&self, room: &Room, frame: &Frame, except: Option<&str>) {
         let state = self.lock();
-        for member in state.rooms.get(room).into_iter().flat_map(HashMap::values) {
-            if Some(member.mailbox.socket_id()) != except {
+        for (_, member) in state.members(room) {
+            if Some(&**member.mailbox.socket_id()) != except {
                 member.mailbox.post(frame);
             }
         }
@@ -355,30 +366,36 @@ impl Hub {
 }
 
 impl State {
-    fn add(&mut self, who: &Entitled, id: MemberId, mailbox: &Arc<Mailbox>) {
-        for entitlement in &who.rooms {
-            let (user_id, mailbox) = (who.user_id.clone(), Arc::clone(mailbox));
-            let member = Member { user_id, mailbox, since: entitlement.since };
-            self.rooms.entry(entitlement.room.clone()).or_default().insert(id, member);
+    fn members(&self, room: &Room) -> impl Iterator<Item = (MemberId, &Member)> + use<'_> {
+        self.rooms.get(room).into_iter().flat_map(Members::iter)
+    }
+
+    fn add(&mut self, who: &Arc<Entitled>, id: MemberId, mailbox: &Arc<Mailbox>) {
+        for Entitlement { room, since } in &who.rooms {
+            let member = Member { who: Arc::clone(who), mailbox: Arc::clone(mailbox), since: *since };
+            match self.rooms.entry(room.clone()) {
+                Entry::Occupied(mut members) => members.get_mut().add(id, member),
+                Entry::Vacant(room) => drop(room.insert(Members::One(id, member))),
+            }
         }
     }
 
     fn remove(&mut self, who: &Entitled, id: MemberId) {
         for entitlement in &who.rooms {
-            if let Some(members) = self.rooms.get_mut(&entitlement.room) {
-                members.remove(&id);
-                if members.is_empty() {
-                    self.rooms.remove(&entitlement.room);
-                }
+            if let Some(members) = self.rooms.get_mut(&entitlement.room)
+                && members.remove(id)
+            {
+                self.rooms.remove(&entitlement.room);
             }
         }
     }
 
     /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.
     fn supersede(&self, user: &UserId, socket_id: &str, claim: u64) -> Option<MemberId> {
-        let mut members = self.rooms.get(&Room::user(user)).into_iter().flatten();
-        let (&id, old) = members
-            .find(|(_, member)| member.mailbox.socket_id() == socket_id && member.mailbox.claim() < claim)?;
+        let own = Room::user(user);
+        let (id, old) = self.members(&own).find(|(_, member)| {
+            &**member.mailbox.socket_id() == socket_id && member.mailbox.claim() < claim
+        })?;
         old.mailbox.end(Over::Superseded);
         Some(id)
     }

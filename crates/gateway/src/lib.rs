@@ -26,9 +26,11 @@ macro_rules! mutated {
 }
 
 mod acks;
+mod alarm;
 mod application;
 mod asking;
 mod attendance;
+mod bell;
 mod directory;
 mod doorstep;
 mod drive;

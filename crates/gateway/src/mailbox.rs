@@ -13,12 +13,14 @@
 //! connection.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use carillon_domain::Position;
 use carillon_protocol::Frame;
 use metrics::counter;
-use tokio::sync::Notify;
+
+use crate::bell::Bell;
 
 /// How a connection stands towards the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +54,12 @@ pub(crate) enum Over {
 
 /// The bounded queue of one connection.
 pub(crate) struct Mailbox {
-    socket_id: String,
+    socket_id: Arc<str>,
     claim: u64,
     bound: usize,
     hears_emits: bool,
     inner: Mutex<Inner>,
-    wake: Notify,
+    bell: Bell,
 }
 
 pub(crate) struct Inner {
@@ -75,7 +77,7 @@ impl Mailbox {
     /// A mailbox for the socket of this id by this claim, which starts after `sent` at this stage and holds at most `bound`
     /// bytes.
     pub(crate) fn new(
-        socket_id: String,
+        socket_id: impl Into<Arc<str>>,
         claim: u64,
         bound: usize,
         stage: Stage,
@@ -83,11 +85,11 @@ impl Mailbox {
         hears_emits: bool,
     ) -> Self {
         let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        let (inner, wake) = (Mutex::new(inner), Notify::new());
-        Self { socket_id, claim, bound, hears_emits, inner, wake }
+        let (inner, bell, socket_id) = (Mutex::new(inner), Bell::default(), socket_id.into());
+        Self { socket_id, claim, bound, hears_emits, inner, bell }
     }
 
-    pub(crate) fn socket_id(&self) -> &str {
+    pub(crate) fn socket_id(&self) -> &Arc<str> {
         &self.socket_id
     }
 
@@ -124,7 +126,7 @@ impl Mailbox {
         inner.sent = position;
         inner.push(frame.clone());
         drop(inner);
-        self.wake.notify_one();
+        self.bell.ring();
         true
     }
 
@@ -134,7 +136,7 @@ impl Mailbox {
         if !matches!(inner.stage, Stage::Over(_)) && inner.last.is_none() && self.fits(&inner, frame.len()) {
             inner.push(frame.clone());
             drop(inner);
-            self.wake.notify_one();
+            self.bell.ring();
         }
     }
 
@@ -152,7 +154,7 @@ impl Mailbox {
         if is_queued {
             inner.push(frame.clone());
             drop(inner);
-            self.wake.notify_one();
+            self.bell.ring();
         }
         is_queued
     }
@@ -173,7 +175,7 @@ impl Mailbox {
     /// Takes nothing after this row: once what comes before it is sent, and the row, it is over.
     pub(crate) fn end_after(&self, last: Position, why: Over) {
         self.lock().last.get_or_insert((last, why));
-        self.wake.notify_one();
+        self.bell.ring();
     }
 
     /// Whether it is to end, or has.
@@ -188,7 +190,7 @@ impl Mailbox {
         let (stage, sent, last) = (Stage::Over(why), inner.sent, inner.last);
         *inner = Inner { stage, sent, last, queue: VecDeque::new(), bytes: 0 };
         drop(inner);
-        self.wake.notify_one();
+        self.bell.ring();
     }
 
     /// Why the connection is to be closed, if it is.
@@ -238,7 +240,7 @@ impl Mailbox {
         }
         if let (Stage::Live, Some((_, why))) = (inner.stage, inner.last) {
             inner.stage = Stage::Over(why);
-            self.wake.notify_one();
+            self.bell.ring();
         }
         Some((inner.stage, inner.sent))
     }
@@ -251,12 +253,12 @@ impl Mailbox {
 
     /// Makes the next wait end at once.
     pub(crate) fn rouse(&self) {
-        self.wake.notify_one();
+        self.bell.ring();
     }
 
-    /// Waits until something was queued since the last wait.
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+    /// Whether something was queued since this last succeeded.
+    pub(crate) fn poll_woken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bell.poll_heard(cx)
     }
 
     /// Whether these bytes fit beside what waits already.

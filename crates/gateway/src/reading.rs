@@ -9,10 +9,10 @@
 //! ```
 //!
 //! What is read waits in the mailbox; whoever drives the link takes it from there ([`Reading::take`]), calls
-//! [`Reading::go_on`] once it has taken what the link holds, and [`Reading::next`] to wait for more.
+//! [`Reading::go_on`] once it has taken what the link holds, and [`Reading::poll_next`] to wait for more.
 
-use std::future::pending;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use carillon_domain::ports::{PortError, Resumed, Signal};
 use carillon_domain::{Entitled, Offset, Page, Position};
@@ -74,7 +74,7 @@ impl Reading {
         let settings = &gateway.settings;
         let claim = ids::claim(gateway.wall_clock.now());
         let Place { id, mailbox, start } = gateway.hub.join(Joining {
-            who: &arrival.who,
+            who: Arc::clone(&arrival.who),
             socket_id: socket_id.to_owned(),
             claim,
             epoch: arrival.epoch,
@@ -84,7 +84,7 @@ impl Reading {
             bound: settings.mailbox_bytes,
             most: settings.max_connections_per_user,
         })?;
-        let (gateway, who) = (Arc::clone(gateway), Arc::new(arrival.who.clone()));
+        let (gateway, who) = (Arc::clone(gateway), Arc::clone(&arrival.who));
         if arrival.session.is_some() {
             let (user_id, socket_id) = (who.user_id.clone(), socket_id.to_owned());
             gateway.fanout.publish(Signal::Resumed(Arc::new(Resumed { user_id, socket_id, claim })));
@@ -125,8 +125,9 @@ impl Reading {
 
     /// Goes on in other rooms of the same user.
     pub(crate) fn change_rooms(&mut self, who: Entitled) {
+        let who = Arc::new(who);
         self.gateway.hub.change_rooms(self.id, &self.who, &who, &self.mailbox);
-        self.who = Arc::new(who);
+        self.who = who;
         // What is being read is of the old rooms; it is begun anew.
         self.step = None;
         self.mailbox.rouse();
@@ -163,17 +164,18 @@ impl Reading {
         }
     }
 
-    /// Waits for what comes next. Dropped and called again, it loses nothing.
-    pub(crate) async fn next(&mut self) -> Step {
-        let Self { step, mailbox, .. } = self;
-        tokio::select! {
-            biased;
-            step = async { match step { Some(step) => step.await, None => pending().await } } => step,
-            () = mailbox.woken() => Step::Mail,
+    /// What comes next. What was read comes before what was queued, so that the same happenings always lead to the same:
+    /// the simulation rests on it.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Some(step) = &mut self.step
+            && let Poll::Ready(step) = step.as_mut().poll(cx)
+        {
+            return Poll::Ready(step);
         }
+        self.mailbox.poll_woken(cx).map(|()| Step::Mail)
     }
 
-    /// Takes what [`Reading::next`] brought.
+    /// Takes what [`Reading::poll_next`] brought.
     pub(crate) fn heed(&mut self, step: Step) -> Result<(), End> {
         if !matches!(step, Step::Mail) {
             self.step = None;

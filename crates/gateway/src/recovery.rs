@@ -3,6 +3,8 @@
 //! [`Returning`] decides what can be told without the log; this asks the hub's recent rows and, where those do not reach
 //! back far enough, the store.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
 use carillon_domain::{Entitled, Epoch, Loss, Offset, Plan, Principal, Refusal, Returning};
@@ -26,7 +28,7 @@ pub(crate) struct Auth {
 /// How someone is let in.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) who: Entitled,
+    pub(crate) who: Arc<Entitled>,
     /// The session they resume.
     pub(crate) session: Option<Session>,
     /// The log's life that all this belongs to.
@@ -111,6 +113,7 @@ pub(crate) async fn arrive(
         return anew(gateway, principal, (epoch, held), Some(loss)).await;
     }
     counter!("carillon_recoveries_total", "outcome" => outcome).increment(1);
+    let who = Arc::new(who);
     Ok(Arrival { who, session, epoch, from: Some(from), is_whole, held })
 }
 
@@ -124,7 +127,7 @@ async fn anew(
         tracing::debug!(user = %principal.user_id(), reason = loss.as_str(), "a session was not resumed");
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
-    let who = enter(gateway, principal).await?;
+    let who = Arc::new(enter(gateway, principal).await?);
     Ok(Arrival { who, session: None, epoch, from: None, is_whole: false, held })
 }
 

@@ -69,6 +69,7 @@ impl<A: Application> Server<A> {
     /// come back by themselves, elsewhere. Returns when none is left or the time is over.
     pub async fn drain(&self) {
         self.drain.send_replace(true);
+        self.directory.ring();
         let deadline = tokio::time::Instant::now() + self.settings.drain;
         while self.connections() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,11 +6,12 @@
 //! ```
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
-use carillon_domain::{Pid, Principal, Refusal};
+use carillon_domain::{Entitled, Pid, Principal, Refusal};
 use carillon_protocol::socket::{AckId, Args, Event};
 use carillon_protocol::{Connection, Reason, SendError};
 use metrics::counter;
@@ -59,13 +60,12 @@ struct Joined {
     visit: Visit,
 }
 
-/// Something this socket waited for: an answer, a step of its reading, or the time of its token.
+/// Something this socket waited for: an answer, or a step of its reading.
 pub struct Step(Waited);
 
 enum Waited {
     Done(Done),
     Read(reading::Step),
-    Time,
 }
 
 impl Socket {
@@ -110,24 +110,31 @@ impl Peer for Socket {
         }
     }
 
-    async fn next(&mut self) -> Step {
-        let Self { gateway, joined, asking, .. } = self;
-        let Some(Joined { reading, term, .. }) = joined else {
-            return Step(Waited::Done(asking.done().await));
-        };
-        let is_announced = reading.is_announced();
-        // In this order, so that the same happenings always lead to the same: the simulation rests on it.
-        tokio::select! {
-            biased;
-            done = asking.done() => Step(Waited::Done(done)),
-            step = reading.next() => Step(Waited::Read(step)),
-            () = term.passed(gateway.wall_clock.as_ref(), is_announced) => Step(Waited::Time),
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Poll::Ready(done) = self.asking.poll_done(cx) {
+            return Poll::Ready(Step(Waited::Done(done)));
+        }
+        let Some(Joined { reading, .. }) = &mut self.joined else { return Poll::Pending };
+        reading.poll_next(cx).map(|step| Step(Waited::Read(step)))
+    }
+
+    fn deadline(&mut self, now: Duration) -> Option<Duration> {
+        let Joined { reading, term, .. } = self.joined.as_mut()?;
+        Some(term.look_at(self.gateway.wall_clock.as_ref(), reading.is_announced(), now))
+    }
+
+    fn on_time(&mut self, machine: &mut Connection, now: Duration) {
+        let Some(Joined { reading, term, .. }) = &mut self.joined else { return };
+        // Before `inbox:state` no notice is given.
+        match term.due(self.gateway.wall_clock.now(), reading.is_announced()) {
+            Some(Due::Notice(expires_at)) => reading.post(&frames::expiring(expires_at)),
+            Some(Due::End) => machine.close(Reason::ForcedClose, Some(TOKEN_ENDED), now),
+            None => {}
         }
     }
 
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
-            Waited::Time => self.keep_time(machine, now),
             Waited::Done(done) => {
                 match done {
                     Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
@@ -228,6 +235,7 @@ impl Socket {
             None => {
                 let (socket_id, start) = (socket_id.clone(), reading.start());
                 let issued_at = self.gateway.wall_clock.now();
+                let who = Entitled::clone(&who);
                 self.gateway.pids.seal(&Pid { socket_id, who, start, held, issued_at })
             }
         };
@@ -256,15 +264,6 @@ impl Socket {
             }
         }
         Answer::refreshed(expires_at, reload)
-    }
-
-    fn keep_time(&mut self, machine: &mut Connection, now: Duration) {
-        let Some(Joined { reading, term, .. }) = &mut self.joined else { return };
-        match term.due(self.gateway.wall_clock.now()) {
-            Some(Due::Notice(expires_at)) => reading.post(&frames::expiring(expires_at)),
-            Some(Due::End) => machine.close(Reason::ForcedClose, Some(TOKEN_ENDED), now),
-            None => {}
-        }
     }
 
     fn emitted(

@@ -22,7 +22,7 @@
 //! asks for the next chunk only while less than 32 KiB of the last ones wait for the client; all else waits in the
 //! mailbox.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,8 +137,8 @@ struct Seat {
 impl Seat {
     fn take(server: &Arc<Server<Gateway>>) -> Option<Self> {
         let id = ids::random();
-        let is_free = server.directory.open_direct(&id, server.settings.max_connections);
-        is_free.then(|| Self { server: Arc::clone(server), id })
+        server.directory.open_direct(&id, server.settings.max_connections)?;
+        Some(Self { server: Arc::clone(server), id })
     }
 }
 
@@ -170,7 +170,7 @@ impl Events {
             }
             let Self { reading, beat, ends_at, draining, is_leaving, seat } = self;
             tokio::select! {
-                step = reading.next() => match reading.heed(step) {
+                step = poll_fn(|cx| reading.poll_next(cx)) => match reading.heed(step) {
                     Ok(()) => {}
                     Err(End::Over(_) | End::Trimmed) => return None,
                     Err(End::Unavailable(fault)) => {

@@ -25,6 +25,8 @@ pub(crate) struct Term {
     /// `None` once it was given.
     notice_at: Option<Timestamp>,
     ends_at: Timestamp,
+    /// When to look next, and whether notice could be given when that was found.
+    look: Option<(bool, Duration)>,
 }
 
 /// What it is time for.
@@ -39,28 +41,35 @@ pub(crate) enum Due {
 impl Term {
     /// The time of a token by which someone comes in: notice is given at once if less than a minute is left.
     pub(crate) fn new(expires_at: Timestamp, ends_at: Timestamp) -> Self {
-        Self { expires_at, notice_at: Some(expires_at.saturating_sub(NOTICE)), ends_at }
+        Self { expires_at, notice_at: Some(expires_at.saturating_sub(NOTICE)), ends_at, look: None }
     }
 
     /// The time of a token by which someone stays. If it is short, notice is given at half of it: a client that answers
     /// each notice with such a token would do nothing else.
     pub(crate) fn renewed(expires_at: Timestamp, ends_at: Timestamp, now: Timestamp) -> Self {
         let half = until(expires_at, now) / 2;
-        Self { expires_at, notice_at: Some(expires_at.saturating_sub(half.min(NOTICE))), ends_at }
+        Self { expires_at, notice_at: Some(expires_at.saturating_sub(half.min(NOTICE))), ends_at, look: None }
     }
 
-    /// Waits until something may be due: the end alone, unless notice can be given now.
-    pub(crate) async fn passed(&self, clock: &dyn Clock, is_announced: bool) {
+    /// When something may be due, in the time whose `now` this is: the end alone, unless notice can be given now.
+    pub(crate) fn look_at(&mut self, clock: &dyn Clock, is_announced: bool, now: Duration) -> Duration {
+        // It is asked after all that happens, and mostly says what it said before.
+        if let Some((_, at)) = self.look.filter(|(announced, _)| *announced == is_announced) {
+            return at;
+        }
         let next = self.notice_at.filter(|_| is_announced).unwrap_or(self.ends_at);
-        tokio::time::sleep(until(next, clock.now()).min(LOOK)).await;
+        let at = now + until(next, clock.now()).min(LOOK);
+        self.look = Some((is_announced, at));
+        at
     }
 
-    /// What is due, once.
-    pub(crate) fn due(&mut self, now: Timestamp) -> Option<Due> {
+    /// What is due, once; notice, only if it can be given.
+    pub(crate) fn due(&mut self, now: Timestamp, is_announced: bool) -> Option<Due> {
+        self.look = None;
         if self.ends_at <= now {
             return Some(Due::End);
         }
-        self.notice_at.take_if(|at| *at <= now).map(|_| Due::Notice(self.expires_at))
+        self.notice_at.take_if(|at| is_announced && *at <= now).map(|_| Due::Notice(self.expires_at))
     }
 }
 
@@ -77,35 +86,52 @@ mod tests {
     #[test]
     fn notice_is_given_once_a_minute_before_the_end() {
         let mut term = Term::new(instant(300), instant(305));
-        assert_eq!(term.due(instant(239)), None);
-        assert_eq!(term.due(instant(240)), Some(Due::Notice(instant(300))));
-        assert_eq!(term.due(instant(304)), None);
-        assert_eq!(term.due(instant(305)), Some(Due::End));
+        assert_eq!(term.due(instant(239), true), None);
+        assert_eq!(term.due(instant(240), true), Some(Due::Notice(instant(300))));
+        assert_eq!(term.due(instant(304), true), None);
+        assert_eq!(term.due(instant(305), true), Some(Due::End));
         // Let in within the leeway: told at once, and out at the end of it.
         let mut late = Term::new(instant(300), instant(305));
-        assert_eq!(late.due(instant(302)), Some(Due::Notice(instant(300))));
-        assert_eq!(late.due(instant(304)), None);
+        assert_eq!(late.due(instant(302), true), Some(Due::Notice(instant(300))));
+        assert_eq!(late.due(instant(304), true), None);
     }
 
     #[test]
     fn a_short_token_in_place_of_another_gives_notice_at_half_its_time() {
         let mut term = Term::renewed(instant(10), instant(15), instant(0));
-        assert_eq!((term.due(instant(4)), term.due(instant(5))), (None, Some(Due::Notice(instant(10)))));
+        assert_eq!(
+            (term.due(instant(4), true), term.due(instant(5), true)),
+            (None, Some(Due::Notice(instant(10))))
+        );
         let mut long = Term::renewed(instant(600), instant(605), instant(0));
-        assert_eq!((long.due(instant(539)), long.due(instant(540))), (None, Some(Due::Notice(instant(600)))));
+        assert_eq!(
+            (long.due(instant(539), true), long.due(instant(540), true)),
+            (None, Some(Due::Notice(instant(600))))
+        );
         let mut over = Term::renewed(instant(10), instant(15), instant(12));
-        assert_eq!(over.due(instant(12)), Some(Due::Notice(instant(10))));
+        assert_eq!(over.due(instant(12), true), Some(Due::Notice(instant(10))));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_clock_that_jumps_is_noticed_within_a_minute() {
-        let clock = FixedClock::default();
+    #[test]
+    fn a_clock_that_jumps_is_noticed_within_a_minute() {
+        let (clock, seconds) = (FixedClock::default(), Duration::from_secs);
         let mut term = Term::new(instant(86_400), instant(86_405));
-        let began = tokio::time::Instant::now();
-        term.passed(&clock, true).await;
-        assert_eq!((began.elapsed().as_secs(), term.due(clock.now())), (60, None));
+        assert_eq!(term.look_at(&clock, true, seconds(7)), seconds(67));
         clock.set(instant(90_000));
-        term.passed(&clock, true).await;
-        assert_eq!((began.elapsed().as_secs(), term.due(clock.now())), (60, Some(Due::End)));
+        assert_eq!(term.look_at(&clock, true, seconds(50)), seconds(67), "not each time anything happens");
+        assert_eq!(term.due(clock.now(), true), Some(Due::End));
+        assert_eq!(term.look_at(&clock, true, seconds(67)), seconds(67));
+    }
+
+    #[test]
+    fn notice_waits_for_the_announcement() {
+        let (clock, seconds) = (FixedClock::default(), Duration::from_secs);
+        let now = clock.now();
+        let in_seconds = |n| now.saturating_add(seconds(n));
+        let mut term = Term::new(in_seconds(10), in_seconds(30));
+        assert_eq!((term.look_at(&clock, false, seconds(1)), term.due(now, false)), (seconds(31), None));
+        assert_eq!(term.look_at(&clock, true, seconds(2)), seconds(2));
+        assert_eq!(term.due(now, true), Some(Due::Notice(in_seconds(10))));
+        assert_eq!(term.look_at(&clock, true, seconds(3)), seconds(33));
     }
 }

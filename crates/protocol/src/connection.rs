@@ -75,10 +75,21 @@ impl Connection {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output<Event>> {
-        if self.outputs.is_empty() {
-            self.pump();
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            let Some(output) = self.engine.poll_output() else {
+                // An idle connection keeps no room for what it does not say.
+                self.outputs = VecDeque::new();
+                return None;
+            };
+            // Nearly always a frame on its way to the link, which need not be queued twice.
+            match self.lift(output) {
+                Some(output) if self.outputs.is_empty() => return Some(output),
+                lifted => self.outputs.extend(lifted),
+            }
         }
-        self.outputs.pop_front()
     }
 
     /// When [`Input::Timer`] is next due. `None`: never again.
@@ -227,38 +238,40 @@ impl Connection {
     /// Moves what the engine says up to the socket layer or out to the driver.
     fn pump(&mut self) {
         while let Some(output) = self.engine.poll_output() {
-            let output = match output {
-                Output::Event(message) => {
-                    self.on_message(message);
-                    continue;
-                }
-                Output::Closed(why) => {
-                    for nsp in self.socket.close() {
-                        let reason = why.reason;
-                        self.outputs.push_back(Output::Event(Event::Disconnected { nsp, reason }));
-                    }
-                    Output::Closed(why)
-                }
-                Output::Poll(body) => Output::Poll(body),
-                Output::Socket(message) => Output::Socket(message),
-                Output::CloseSocket(code) => Output::CloseSocket(code),
-                Output::Upgraded => Output::Upgraded,
-                Output::Finished => Output::Finished,
-            };
-            self.outputs.push_back(output);
+            let lifted = self.lift(output);
+            self.outputs.extend(lifted);
         }
     }
 
-    fn on_message(&mut self, message: Message) {
+    /// What the engine says, as the driver hears it. What must come before that is queued.
+    fn lift(&mut self, output: Output<Message>) -> Option<Output<Event>> {
+        Some(match output {
+            Output::Event(message) => Output::Event(self.on_message(message)?),
+            Output::Closed(why) => {
+                for nsp in self.socket.close() {
+                    let reason = why.reason;
+                    self.outputs.push_back(Output::Event(Event::Disconnected { nsp, reason }));
+                }
+                Output::Closed(why)
+            }
+            Output::Poll(body) => Output::Poll(body),
+            Output::Socket(message) => Output::Socket(message),
+            Output::CloseSocket(code) => Output::CloseSocket(code),
+            Output::Upgraded => Output::Upgraded,
+            Output::Finished => Output::Finished,
+        })
+    }
+
+    fn on_message(&mut self, message: Message) -> Option<Event> {
         if self.is_rejected {
-            return;
+            return None;
         }
         match self.socket.receive(message, self.now) {
-            Ok(Some(event)) => self.outputs.push_back(Output::Event(event)),
-            Ok(None) => {}
+            Ok(event) => event,
             Err(violation) => {
                 self.is_rejected = true;
                 self.engine.close(violation, None, self.now);
+                None
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A server with tokens, rooms and recovery, whose events let a client see and do on the server what it wants to test.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -214,8 +215,8 @@ impl Peer for Talk {
         }
     }
 
-    async fn next(&mut self) -> Option<Word> {
-        self.line.next().await
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Word>> {
+        self.line.poll_next(cx)
     }
 
     fn take(&mut self, word: Option<Word>, machine: &mut Connection, now: Duration) {

@@ -1,6 +1,7 @@
 //! What the tests of socket.io-client expect of their server.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -168,8 +169,8 @@ impl Peer for Talk {
         }
     }
 
-    async fn next(&mut self) -> Option<Word> {
-        self.line.next().await
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Word>> {
+        self.line.poll_next(cx)
     }
 
     fn take(&mut self, word: Option<Word>, machine: &mut Connection, now: Duration) {

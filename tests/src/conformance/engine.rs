@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
@@ -85,8 +85,8 @@ impl Peer for Talk {
         self.headers = seen::headers(&headers);
     }
 
-    async fn next(&mut self) -> Infallible {
-        pending().await
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Infallible> {
+        Poll::Pending
     }
 
     fn take(&mut self, step: Infallible, _: &mut Session, _: Duration) {

@@ -1,6 +1,7 @@
 //! One connection's sockets in a [`Hall`].
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -86,10 +87,10 @@ impl Line {
         }
     }
 
-    /// Waits for a word from elsewhere.
-    pub(super) async fn next(&mut self) -> Option<Word> {
+    /// The next word from elsewhere.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Word>> {
         // This line holds a sender itself, so it is never `None`.
-        self.words.1.recv().await
+        self.words.1.poll_recv(cx)
     }
 
     /// Passes a word on. A client that does not take what is kept is closed, and finds it when it comes back.

@@ -1,8 +1,8 @@
 //! The server of the Socket.IO protocol suite: two namespaces, no recovery.
 
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use carillon_gateway::{Application, Handshake, Peer};
@@ -59,8 +59,8 @@ impl Peer for Talk {
         }
     }
 
-    async fn next(&mut self) -> Infallible {
-        pending().await
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Infallible> {
+        Poll::Pending
     }
 
     fn take(&mut self, step: Infallible, _: &mut Connection, _: Duration) {

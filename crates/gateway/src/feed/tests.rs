@@ -1,3 +1,5 @@
+use std::future::poll_fn;
+
 use carillon_domain::ports::{Appended, Clock as _, Inbox as _, Loopback, Publish};
 use carillon_domain::testing::{Cuttable, Drafts, FixedClock, MemoryLog, principal};
 use carillon_domain::{Entitled, Head, Hint, Role};
@@ -31,7 +33,7 @@ impl Node {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let who: Entitled = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
         let joining = Joining {
-            who: &who,
+            who: Arc::new(who.clone()),
             socket_id: "socket".into(),
             epoch: head.epoch,
             claim: 0,
@@ -132,7 +134,7 @@ async fn a_block_ends_a_connection_at_once_or_when_its_time_is_over() {
     // Its driver does not come to what is queued.
     assert!(node.mailbox.is_ending() && node.mailbox.over().is_none());
     while node.mailbox.over().is_none() {
-        node.mailbox.woken().await;
+        poll_fn(|cx| node.mailbox.poll_woken(cx)).await;
     }
     assert_eq!((node.mailbox.over(), node.heard().await), (Some(Over::Blocked), 0));
     assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
@@ -150,8 +152,8 @@ async fn another_log_has_another_block_list() {
     tokio::spawn(feed.run(Arc::new(Loopback::new())));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let who = log.inbox().enter(&principal("p", Role::Patient)).await.unwrap();
-    let joining = |who| Joining {
-        who,
+    let joining = Joining {
+        who: Arc::new(who),
         socket_id: "s".into(),
         claim: 0,
         epoch: carillon_domain::Epoch::new(9),
@@ -161,7 +163,7 @@ async fn another_log_has_another_block_list() {
         bound: 1,
         most: 9,
     };
-    assert_eq!(hub.join(joining(&who)).map(|place| place.id), Err(crate::hub::Barred::Blocked));
+    assert_eq!(hub.join(joining).map(|place| place.id), Err(crate::hub::Barred::Blocked));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What back ends say to sockets past the log: told to those of its audience who are here, each once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use carillon_domain::{Audience, Room};
 use carillon_protocol::Frame;
@@ -31,24 +31,21 @@ impl Hub {
 
 impl State {
     fn each_of(&self, audience: &Audience, mut tell: impl FnMut(&Member)) {
-        let except: HashSet<MemberId> = self.named(&audience.except).map(|(id, _)| *id).collect();
+        let except: HashSet<MemberId> = self.named(&audience.except).map(|(id, _)| id).collect();
         match &audience.rooms[..] {
             [] => {
                 self.members(&Room::all()).filter(|(id, _)| !except.contains(id)).for_each(|(_, m)| tell(m));
             }
             names => {
                 let mut told = except;
-                self.named(names).filter(|(id, _)| told.insert(**id)).for_each(|(_, member)| tell(member));
+                self.named(names).filter(|(id, _)| told.insert(*id)).for_each(|(_, member)| tell(member));
             }
         }
     }
 
     /// Who is in any of these rooms, once for each of them, or is a socket of such an id. A name that is said many times is
     /// looked up once.
-    pub(super) fn named<'a>(
-        &'a self,
-        names: &'a [String],
-    ) -> impl Iterator<Item = (&'a MemberId, &'a Member)> {
+    pub(super) fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = (MemberId, &'a Member)> {
         let (mut rooms, mut ids) = (HashSet::new(), HashSet::new());
         for name in names {
             match name.parse::<Room>() {
@@ -58,11 +55,7 @@ impl State {
         }
         // A socket is in the room of its own id. Such a room has no list, so that whoever says its name pays for it.
         let everyone = (!ids.is_empty()).then(|| self.members(&Room::all())).into_iter().flatten();
-        let by_id = everyone.filter(move |(_, member)| ids.contains(member.mailbox.socket_id()));
+        let by_id = everyone.filter(move |(_, member)| ids.contains(&**member.mailbox.socket_id()));
         rooms.into_iter().flat_map(|room| self.members(&room)).chain(by_id)
-    }
-
-    fn members(&self, room: &Room) -> impl Iterator<Item = (&MemberId, &Member)> + use<'_> {
-        self.rooms.get(room).into_iter().flat_map(HashMap::iter)
     }
 }

@@ -83,10 +83,10 @@ fn heard(mailbox: &Mailbox) -> Vec<u64> {
         .collect()
 }
 
-fn joining<'a>(who: &'a Entitled, socket_id: &str, from: Option<u64>) -> Joining<'a> {
+fn joining(who: &Entitled, socket_id: &str, from: Option<u64>) -> Joining {
     let (is_replay, from) = (from.is_some(), from.map(offset));
     Joining {
-        who,
+        who: Arc::new(who.clone()),
         socket_id: socket_id.into(),
         claim: 7,
         epoch: EPOCH,

@@ -1,6 +1,5 @@
 //! What the hub knows of users beside their rooms: who is blocked, who mutes what, who was erased. All of it follows the log.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use carillon_domain::{Blocked, Entitled, Epoch, MuteList, Muting, Room, Row, Timestamp};
@@ -44,7 +43,7 @@ impl Hub {
     pub(crate) fn load_blocks(&self, blocked: Blocked) {
         let state = self.lock();
         for room in blocked.users.iter().map(Room::user) {
-            for member in state.rooms.get(&room).into_iter().flat_map(HashMap::values) {
+            for (_, member) in state.members(&room) {
                 member.mailbox.end(Over::Blocked);
             }
         }
@@ -55,7 +54,7 @@ impl Hub {
 impl State {
     /// Ends the connections of the one whose own room this is, and forgets what was said in these.
     pub(super) fn erase(&mut self, own: &Room, rooms: &[Room]) {
-        for member in self.rooms.get(own).into_iter().flat_map(HashMap::values) {
+        for (_, member) in self.members(own) {
             member.mailbox.end(Over::Erased);
         }
         self.recent.erase(rooms);

@@ -1,7 +1,7 @@
 //! One connection: the real peer over the real machine, driven by hand as `drive` does it with a runtime.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,7 +82,11 @@ impl Session {
                 self.machine.handle(Input::Socket(Message::Text(text)), now);
                 continue;
             }
-            let Some(step) = turn(&mut pin!(self.peer.next())) else { return };
+            if self.peer.deadline(now).is_some_and(|at| at <= now) {
+                self.peer.on_time(&mut self.machine, now);
+                continue;
+            }
+            let Some(step) = turn(&mut poll_fn(|cx| self.peer.poll_next(cx))) else { return };
             self.peer.take(step, &mut self.machine, now);
         }
     }

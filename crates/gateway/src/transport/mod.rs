@@ -17,7 +17,7 @@ use crate::server::Server;
 use crate::{doorstep, ids};
 
 pub(crate) use not_now::NotNow;
-pub(crate) use websocket::{Received, WebSocket};
+pub(crate) use websocket::{Received, WebSocket, gather};
 
 /// Mounts [`Application::PATH`]. The official client ends it with a slash, unless `addTrailingSlash` is off; the official
 /// server takes whatever follows.

@@ -29,11 +29,11 @@ pub(super) async fn open<A: Application>(
     place: Place,
 ) -> Result<HttpResponse, HandshakeError> {
     let sid = new_sid(&server);
-    let Some(links) = server.directory.open_polling(&sid, server.settings.max_connections) else {
+    let Some(reached) = server.directory.open_polling(&sid, server.settings.max_connections) else {
         return Ok(NotNow::Trouble(FULL).into());
     };
     let (reply, answer) = oneshot::channel();
-    let driver = Driver::new(server, sid, peer, place, Some(links), Some(reply));
+    let driver = Driver::new(server, sid, peer, place, reached, Some(reply));
     actix_web::rt::spawn(driver.run(None));
     respond(answer).await
 }

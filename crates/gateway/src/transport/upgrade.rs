@@ -75,7 +75,7 @@ async fn converse<A: Application>(
     }
     let parts = io.into_parts();
     let limit = server.settings.protocol.max_payload;
-    let websocket = WebSocket::new(parts.io, parts.read_buf.to_vec(), limit).await;
+    let websocket = WebSocket::new(parts.io, parts.read_buf.to_vec(), limit);
     actix_web::rt::spawn(driver.run(Some(websocket)));
     Ok(())
 }
@@ -116,10 +116,10 @@ async fn open<A: Application>(server: &Arc<Server<A>>, request: &Request) -> Res
     let place = server.doorstep.enter(doorstep::address(&handshake))?;
     let peer = server.application.open(&handshake).await?;
     let sid = new_sid(server);
-    if !server.directory.open_direct(&sid, server.settings.max_connections) {
+    let Some(bell) = server.directory.open_direct(&sid, server.settings.max_connections) else {
         return Err(NotNow::Trouble(FULL).into());
-    }
-    Ok(Driver::new(Arc::clone(server), sid, peer, place, None, None))
+    };
+    Ok(Driver::new(Arc::clone(server), sid, peer, place, (None, bell), None))
 }
 
 /// Brings the driver of a session that polls to its WebSocket.

@@ -1,34 +1,64 @@
 //! One WebSocket: tungstenite's codec on the connection that actix handed over.
 //!
-//! The codec is the guard (docs/adr/0004): it looks at a frame's header before its payload, so that an announced length
-//! over the limit, a reserved bit or opcode, or a frame without its mask ends the link before any memory is spent on it,
-//! and it joins fragments in one buffer under the same limit.
+//! The codec reads, and is the guard (docs/adr/0004): it looks at a frame's header before its payload, so that an announced
+//! length over the limit, a reserved bit or opcode, or a frame without its mask ends the link before any memory is spent on
+//! it, and it joins fragments in one buffer under the same limit. Pings, pongs and the closing handshake are its own too.
+//!
+//! Messages go past it (docs/adr/0006): they are gathered in a buffer that all connections of a worker share, and leave
+//! in one system call. So a connection that has nothing to send has no buffer for it.
 
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read, Write};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use carillon_protocol::engine::Message;
-use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message as Frame};
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::{Error, Message as Frame};
 
-/// How long a write may wait for a client that does not read, before the connection is closed as too slow.
-const STALLED: Duration = Duration::from_secs(30);
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at once, and allocated for the life of a connection: clients say little.
-const READ_BUFFER: usize = 1024;
-/// Gathered before it is written: what is sent in one turn leaves in one system call.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read in two.
+const READ_BUFFER: usize = 128;
 
 /// A WebSocket of a client.
-pub(crate) struct WebSocket(WebSocketStream<TcpStream>);
+pub(crate) struct WebSocket {
+    codec: tungstenite::WebSocket<Io>,
+    /// What was gathered and the socket has not taken. Nothing more is gathered until it has.
+    unsent: Vec<u8>,
+}
+
+/// The connection, as the codec uses it.
+struct Io {
+    tcp: TcpStream,
+    /// A frame of the codec's own may be sent by half.
+    is_amid: bool,
+}
+
+impl Read for Io {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.try_read(buffer)
+    }
+}
+
+impl Write for Io {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.tcp.try_write(bytes);
+        self.is_amid = !matches!(written, Ok(length) if length == bytes.len());
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// What a client sent.
 pub(crate) enum Received {
@@ -42,50 +72,112 @@ pub(crate) enum Received {
     Failed(Option<u16>),
 }
 
+/// Appends a message to what is gathered to be sent.
+pub(crate) fn gather(message: &Message, gathered: &mut Vec<u8>) {
+    let (kind, payload) = match message {
+        Message::Text(text) => (Data::Text, &text.as_bytes()[..]),
+        Message::Binary(bytes) => (Data::Binary, &bytes[..]),
+    };
+    let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
+    // Writing into memory does not fail.
+    drop(header.format(payload.len() as u64, gathered));
+    gathered.extend_from_slice(payload);
+}
+
 impl WebSocket {
     /// Takes over a connection on which 101 was just sent; `early` are bytes of the client's that came before.
-    pub(crate) async fn new(io: TcpStream, early: Vec<u8>, limit: usize) -> Self {
+    pub(crate) fn new(tcp: TcpStream, early: Vec<u8>, limit: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
+            .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        Self(WebSocketStream::from_partially_read(io, early, Role::Server, Some(config)).await)
+        let io = Io { tcp, is_amid: false };
+        let codec = tungstenite::WebSocket::from_partially_read(io, early, Role::Server, Some(config));
+        Self { codec, unsent: Vec::new() }
     }
 
-    /// Waits for what the client sends next. Dropping the future loses nothing.
-    pub(crate) async fn recv(&mut self) -> Received {
-        match self.0.next().await {
-            Some(Ok(Frame::Text(text))) => match ByteString::try_from(Bytes::from(text)) {
-                Ok(text) => Received::Message(Message::Text(text)),
-                Err(_) => Received::Failed(Some(1007)),
-            },
-            Some(Ok(Frame::Binary(bytes))) => Received::Message(Message::Binary(bytes)),
-            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => Received::Control,
-            Some(Ok(Frame::Close(_)) | Err(Error::ConnectionClosed)) | None => Received::Closed,
-            Some(Err(fault)) => Received::Failed(code_of(&fault)),
+    /// What the client sends next.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        loop {
+            return Poll::Ready(match self.codec.read() {
+                Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => {
+                    match ready!(self.tcp().poll_read_ready(cx)) {
+                        Ok(()) => continue,
+                        Err(_) => Received::Failed(None),
+                    }
+                }
+                Ok(Frame::Text(text)) => match ByteString::try_from(Bytes::from(text)) {
+                    Ok(text) => Received::Message(Message::Text(text)),
+                    Err(_) => Received::Failed(Some(1007)),
+                },
+                Ok(Frame::Binary(bytes)) => Received::Message(Message::Binary(bytes)),
+                Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_)) => Received::Control,
+                Ok(Frame::Close(_)) | Err(Error::ConnectionClosed) => Received::Closed,
+                Err(fault) => Received::Failed(code_of(&fault)),
+            });
         }
     }
 
-    /// Queues a message; [`WebSocket::flush`] sends it. `false` when the link is gone or stalled.
-    pub(crate) async fn feed(&mut self, message: Message) -> bool {
-        let frame = match message {
-            Message::Text(text) => match text.into_bytes().try_into() {
-                Ok(text) => Frame::Text(text),
-                Err(_) => return false,
-            },
-            Message::Binary(bytes) => Frame::Binary(bytes),
-        };
-        matches!(timeout(STALLED, self.0.feed(frame)).await, Ok(Ok(())))
+    /// Whether something waits to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
-    /// Sends what is queued; `false` when the link is gone or stalled.
-    pub(crate) async fn flush(&mut self) -> bool {
-        matches!(timeout(STALLED, self.0.flush()).await, Ok(Ok(())))
+    /// Sends what waits and then what was gathered, and keeps of that what the socket does not take. Ready once all is
+    /// sent, with `false` when the link is broken.
+    pub(crate) fn poll_send(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            let sent = match self.finish_own() {
+                Ok(()) if self.unsent.is_empty() && gathered.is_empty() => return Poll::Ready(true),
+                Ok(()) if self.unsent.is_empty() => self.tcp().try_write(gathered),
+                Ok(()) => self.tcp().try_write(&self.unsent),
+                Err(fault) => Err(fault),
+            };
+            match sent {
+                Ok(length) if !self.unsent.is_empty() => {
+                    self.unsent.drain(..length);
+                    if self.unsent.is_empty() {
+                        self.unsent = Vec::new();
+                    }
+                }
+                Ok(length) => self.keep(gathered, length),
+                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
+                    self.keep(gathered, 0);
+                    if ready!(self.tcp().poll_write_ready(cx)).is_err() {
+                        return Poll::Ready(false);
+                    }
+                }
+                Err(_) => return Poll::Ready(false),
+            }
+        }
     }
 
-    /// Closes with this code, or none, in a task of its own: the client may take its time.
-    pub(crate) fn close(self, code: Option<u16>) {
+    /// Keeps what follows so many bytes of what was gathered.
+    fn keep(&mut self, gathered: &mut Vec<u8>, sent: usize) {
+        self.unsent.extend_from_slice(&gathered[sent..]);
+        gathered.clear();
+    }
+
+    /// Sends the rest of a frame that the codec itself has begun: nothing may come between.
+    fn finish_own(&mut self) -> io::Result<()> {
+        if !self.codec.get_ref().is_amid {
+            return Ok(());
+        }
+        self.codec.flush().map_err(|fault| match fault {
+            Error::Io(fault) => fault,
+            other => io::Error::other(other),
+        })
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        &self.codec.get_ref().tcp
+    }
+
+    /// Closes with this code, or none, in a task of its own: the client may take its time. What was `gathered` for it is
+    /// sent before.
+    pub(crate) fn close(mut self, code: Option<u16>, gathered: &mut Vec<u8>) {
+        self.keep(gathered, 0);
         actix_web::rt::spawn(async move {
             // A client that does not answer is cut off.
             drop(timeout(LINGER, self.say_goodbye(code)).await);
@@ -95,14 +187,30 @@ impl WebSocket {
     /// The closing handshake (RFC 6455 §7.1.1): our close frame, the client's, and the server ends the connection. It is
     /// read to its end, since a socket dropped with unread bytes sends a reset that overtakes the close frame.
     async fn say_goodbye(mut self, code: Option<u16>) {
-        let frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
         // A link that is broken already fails each of these at once.
-        drop(self.0.close(frame).await);
-        while let Some(Ok(_)) = self.0.next().await {}
-        let io = self.0.get_mut();
+        poll_fn(|cx| self.poll_send(&mut Vec::new(), cx)).await;
+        let mut frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
+        poll_fn(|cx| self.poll_closed(&mut frame, cx)).await;
+        while let Received::Message(_) | Received::Control = poll_fn(|cx| self.poll_recv(cx)).await {}
+        let io = &mut self.codec.get_mut().tcp;
         drop(io.shutdown().await);
         let mut rest = [0; 512];
         while io.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+    }
+
+    /// Sends our close frame.
+    fn poll_closed(&mut self, frame: &mut Option<CloseFrame>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Once it is queued, this sends what is left of it.
+            match self.codec.close(frame.take()) {
+                Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => {
+                    if ready!(self.tcp().poll_write_ready(cx)).is_err() {
+                        return Poll::Ready(());
+                    }
+                }
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{Config, Malformed};
 pub(super) struct Reassembly {
     max_bytes: usize,
     timeout: Duration,
-    waiting: Option<Waiting>,
+    waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,8 @@ impl Reassembly {
 
     pub(super) fn begin(&mut self, header: Packet, now: Duration) {
         let bytes = header.payload.as_ref().map_or(0, |payload| payload.len());
-        self.waiting = Some(Waiting { header, parts: Vec::new(), bytes, until: now + self.timeout });
+        let (parts, until) = (Vec::new(), now + self.timeout);
+        self.waiting = Some(Box::new(Waiting { header, parts, bytes, until }));
     }
 
     /// Takes the next attachment; the packet, if it was the last.

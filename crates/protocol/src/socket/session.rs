@@ -109,7 +109,8 @@ impl Session {
             connect_timeout: config.connect_timeout,
             connect_by: Some(now + config.connect_timeout),
             was_joined: false,
-            namespaces: Vec::new(),
+            // Nearly every client joins one.
+            namespaces: Vec::with_capacity(1),
             acks: Acks::new(config.max_pending_acks),
             reassembly: Reassembly::new(config),
         }

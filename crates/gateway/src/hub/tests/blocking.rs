@@ -82,13 +82,13 @@ fn other_rooms_are_heard_from_where_they_are_entitled() {
     let mut doctor = who.clone();
     doctor.rooms.retain(|e| e.room != Room::role(Role::Patient));
     doctor.rooms.push(Entitlement { room: Room::role(Role::Doctor), since: at(12) });
-    hub.change_rooms(id, &who, &doctor, &mailbox);
+    hub.change_rooms(id, &who, &Arc::new(doctor.clone()), &mailbox);
     let rooms = [Room::role(Role::Patient), Room::role(Role::Doctor), Room::role(Role::Doctor), own(&who)];
     hub.deliver(EPOCH, (11..).zip(&rooms).map(|(n, room)| row(n, room)).collect());
     assert_eq!(heard(&mailbox), [13, 14]);
     hub.leave(&doctor, id);
     assert!(hub.lock().rooms.is_empty());
     // One that has gone meanwhile is not brought back.
-    hub.change_rooms(id, &doctor, &who, &mailbox);
+    hub.change_rooms(id, &doctor, &Arc::new(who), &mailbox);
     assert!(hub.lock().rooms.is_empty());
 }
