@@ -41,6 +41,14 @@ impl Reader {
         self.inbox.enter(principal).await
     }
 
+    /// [`Reader::enter`] for several, in their order.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn enter_all(&self, principals: &[Principal]) -> Result<Vec<Entitled>, PortError> {
+        self.inbox.enter_all(principals).await
+    }
+
     /// A page of the inbox, and how many are unread in all of it.
     ///
     /// # Errors
@@ -66,6 +74,14 @@ impl Reader {
     /// The store failed.
     pub async fn unread(&self, who: &Entitled, up_to: Position) -> Result<u32, PortError> {
         self.inbox.unread(who, up_to, self.clock.now()).await
+    }
+
+    /// [`Reader::unread`] for several, in their order.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn unread_all(&self, all: &[(Arc<Entitled>, Position)]) -> Result<Vec<u32>, PortError> {
+        self.inbox.unread_all(all, self.clock.now()).await
     }
 
     /// Erases a bounded part of what was said to a user alone, and of what they marked.

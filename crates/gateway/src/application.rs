@@ -148,6 +148,11 @@ pub trait Peer: Send + 'static {
     /// Whatever comes first of what this peer waits for; if that is nothing, it is pending for ever.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Self::Step>;
 
+    /// Lets what this peer waits for go on while its client takes nothing, and keeps what comes of it for
+    /// [`Peer::poll_next`], which is not called meanwhile: what is under way elsewhere for one connection may be what others
+    /// wait for.
+    fn poll_work(&mut self, _cx: &mut Context<'_>) {}
+
     /// Takes what [`Peer::poll_next`] brought.
     fn take(&mut self, step: Self::Step, machine: &mut Self::Machine, now: Duration);
 

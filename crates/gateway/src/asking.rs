@@ -2,14 +2,15 @@
 //! turn comes, so that nothing asked after a change of role is answered by the old one.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytestring::ByteString;
 use carillon_domain::ports::PortError;
 use carillon_domain::{Entitled, Principal};
 use carillon_protocol::socket::{AckId, Args};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 
 use crate::events::{self, Answer, Fresh};
 use crate::gateway::Gateway;
@@ -22,7 +23,7 @@ const WORK: usize = 16;
 #[derive(Default)]
 pub(crate) struct Asking {
     waiting: VecDeque<Asked>,
-    under_way: Option<BoxFuture<'static, Done>>,
+    under_way: Option<MaybeDone<BoxFuture<'static, Done>>>,
 }
 
 /// Something that takes a visit to the store.
@@ -61,7 +62,7 @@ impl Asking {
             && let Some(asked) = self.waiting.pop_front()
         {
             let gateway = Arc::clone(gateway);
-            self.under_way = match asked {
+            let served: Option<BoxFuture<'static, Done>> = match asked {
                 Asked::Entry(principal, auth) => Some(Box::pin(async move {
                     let arrival = recovery::arrive(&gateway, &principal, &auth).await;
                     Done::Entered(principal, arrival)
@@ -70,6 +71,7 @@ impl Asking {
                     asker().map(|asker| serve(gateway, asker, &name, args, ack))
                 }
             };
+            self.under_way = served.map(maybe_done);
         }
         if self.waiting.is_empty() {
             // Most clients ask for little more than to be let in.
@@ -79,10 +81,19 @@ impl Asking {
 
     /// What is under way, once it is done.
     pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
-        let Some(under_way) = &mut self.under_way else { return Poll::Pending };
-        let done = ready!(under_way.as_mut().poll(cx));
+        self.poll_work(cx);
+        let done = self.under_way.as_mut().and_then(|under_way| Pin::new(under_way).take_output());
+        let Some(done) = done else { return Poll::Pending };
         self.under_way = None;
         Poll::Ready(done)
+    }
+
+    /// Lets it go on, and keeps what comes of it.
+    pub(crate) fn poll_work(&mut self, cx: &mut Context<'_>) {
+        if let Some(under_way) = &mut self.under_way {
+            // Whether it is done is asked for by `poll_done`.
+            let _ = Pin::new(under_way).poll(cx);
+        }
     }
 }
 

@@ -177,7 +177,7 @@ impl<A: Application> Driver<A> {
         Poll::Pending
     }
 
-    /// Whether the WebSocket has yet to take what was sent; nothing else happens meanwhile, but that it is given up.
+    /// Whether the WebSocket has yet to take what was sent. Nothing new is taken up meanwhile, and in the end it is given up.
     fn is_blocked(&mut self, gathered: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
         if !self.websocket.as_ref().is_some_and(WebSocket::has_unsent) || self.send(gathered, cx) {
             self.stalled_at = None;
@@ -185,6 +185,7 @@ impl<A: Application> Driver<A> {
         }
         let stalled_at = *self.stalled_at.get_or_insert_with(|| self.server.now() + STALLED);
         if self.alarm.poll_passed(self.server.started, Some(stalled_at), cx).is_pending() {
+            self.peer.poll_work(cx);
             return true;
         }
         self.fail();

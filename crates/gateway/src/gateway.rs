@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use actix_web::http::header::AUTHORIZATION;
 use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
-use carillon_domain::{Admission, Broadcaster, Follower, Head, KindRules, Position, Reader, Reception, Row};
+use carillon_domain::{
+    Admission, Broadcaster, Entitled, Follower, Head, KindRules, Position, Principal, Reader, Reception, Row,
+};
 use carillon_protocol::engine::HandshakeError;
+use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::acks;
 use crate::application::{Application, Handshake};
 use crate::attendance::Attendance;
 use crate::feed::Feed;
+use crate::gathering::Gathering;
 use crate::hub::Hub;
 use crate::limiter::UserLimiter;
 use crate::recent;
@@ -86,6 +90,8 @@ pub struct Gateway {
     /// What all connections of one user may do together.
     pub(crate) user_limiter: UserLimiter,
     store_turns: Semaphore,
+    visits: Gathering<Principal, Entitled>,
+    counts: Gathering<(Arc<Entitled>, Position), u32>,
 }
 
 impl Gateway {
@@ -150,6 +156,8 @@ impl Gateway {
             wall_clock: backend.clock,
             user_limiter,
             store_turns: Semaphore::new(STORE_TURNS),
+            visits: Gathering::default(),
+            counts: Gathering::default(),
         };
         Ok((gateway, feed))
     }
@@ -158,6 +166,30 @@ impl Gateway {
     pub(crate) async fn store_turn(&self) -> Option<SemaphorePermit<'_>> {
         // Nobody closes the semaphore.
         self.store_turns.acquire().await.ok()
+    }
+
+    /// Lets a principal in.
+    pub(crate) async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError> {
+        let enter = |all: Vec<Principal>| {
+            async move {
+                let _turn = self.store_turn().await;
+                self.reader.enter_all(&all).await
+            }
+            .boxed()
+        };
+        self.visits.ask(principal.clone(), enter).await
+    }
+
+    /// How many are unread at or below a place.
+    pub(crate) async fn unread(&self, who: Arc<Entitled>, up_to: Position) -> Result<u32, PortError> {
+        let count = |all: Vec<(Arc<Entitled>, Position)>| {
+            async move {
+                let _turn = self.store_turn().await;
+                self.reader.unread_all(&all).await
+            }
+            .boxed()
+        };
+        self.counts.ask((who, up_to), count).await
     }
 }
 

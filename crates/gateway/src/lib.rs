@@ -39,6 +39,7 @@ mod events;
 mod feed;
 mod frames;
 mod gateway;
+mod gathering;
 mod hub;
 mod ids;
 mod limiter;

@@ -11,13 +11,14 @@
 //! What is read waits in the mailbox; whoever drives the link takes it from there ([`Reading::take`]), calls
 //! [`Reading::go_on`] once it has taken what the link holds, and [`Reading::poll_next`] to wait for more.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use carillon_domain::ports::{PortError, Resumed, Signal};
 use carillon_domain::{Entitled, Offset, Page, Position};
 use carillon_protocol::Frame;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 
 use crate::frames;
 use crate::gateway::Gateway;
@@ -40,7 +41,7 @@ pub(crate) struct Reading {
     /// What `inbox:state` will say: whether the client has everything and need not reload.
     is_whole: bool,
     /// What was asked of the store.
-    step: Option<BoxFuture<'static, Step>>,
+    step: Option<MaybeDone<BoxFuture<'static, Step>>>,
 }
 
 /// Something a reading waited for.
@@ -149,11 +150,11 @@ impl Reading {
             return;
         }
         match self.mailbox.drained() {
-            Some((Stage::Announce, sent)) => self.step = Some(self.count(sent)),
+            Some((Stage::Announce, sent)) => self.step = Some(maybe_done(self.count(sent))),
             Some((Stage::Replay | Stage::Behind, _)) => {
                 let now = self.gateway.wall_clock.now();
                 match self.gateway.hub.catch_up(&self.who, &self.mailbox, now) {
-                    CaughtUp::Read(after, up_to) => self.step = Some(self.read(after, up_to)),
+                    CaughtUp::Read(after, up_to) => self.step = Some(maybe_done(self.read(after, up_to))),
                     // What was missed may have been queued this instant.
                     CaughtUp::Done | CaughtUp::Full => self.mailbox.rouse(),
                 }
@@ -167,19 +168,25 @@ impl Reading {
     /// What comes next. What was read comes before what was queued, so that the same happenings always lead to the same:
     /// the simulation rests on it.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if let Some(step) = &mut self.step
-            && let Poll::Ready(step) = step.as_mut().poll(cx)
-        {
+        self.poll_work(cx);
+        let step = self.step.as_mut().and_then(|step| Pin::new(step).take_output());
+        if let Some(step) = step {
+            self.step = None;
             return Poll::Ready(step);
         }
         self.mailbox.poll_woken(cx).map(|()| Step::Mail)
     }
 
+    /// Lets what was asked of the store go on, and keeps the answer.
+    pub(crate) fn poll_work(&mut self, cx: &mut Context<'_>) {
+        if let Some(step) = &mut self.step {
+            // Whether it is done is asked for by `poll_next`.
+            let _ = Pin::new(step).poll(cx);
+        }
+    }
+
     /// Takes what [`Reading::poll_next`] brought.
     pub(crate) fn heed(&mut self, step: Step) -> Result<(), End> {
-        if !matches!(step, Step::Mail) {
-            self.step = None;
-        }
         match step {
             Step::Mail => return self.mailbox.over().map_or(Ok(()), |why| Err(End::Over(why))),
             Step::Counted(Ok(unread), offset) => {
@@ -211,10 +218,7 @@ impl Reading {
     fn count(&self, sent: Position) -> BoxFuture<'static, Step> {
         let (gateway, who) = (Arc::clone(&self.gateway), Arc::clone(&self.who));
         let offset = Offset { epoch: self.start.epoch, position: sent };
-        Box::pin(async move {
-            let _turn = gateway.store_turn().await;
-            Step::Counted(gateway.reader.unread(&who, sent).await, offset)
-        })
+        Box::pin(async move { Step::Counted(gateway.unread(who, sent).await, offset) })
     }
 
     fn read(&self, after: Position, up_to: Position) -> BoxFuture<'static, Step> {

@@ -98,8 +98,8 @@ pub(crate) async fn arrive(
     let (session, who, from, is_whole, outcome) =
         match returning.plan(principal, epoch, now, gateway.settings.recovery_age) {
             Plan::Anew(loss) => return anew(gateway, principal, (epoch, held), loss).await,
-            Plan::Replay(from) => (None, enter(gateway, principal).await?, from, true, "replayed"),
-            Plan::GoOn(from, loss) => (None, enter(gateway, principal).await?, from, false, loss.as_str()),
+            Plan::Replay(from) => (None, gateway.enter(principal).await?, from, true, "replayed"),
+            Plan::GoOn(from, loss) => (None, gateway.enter(principal).await?, from, false, loss.as_str()),
             Plan::Resume { pid, from, is_whole } => {
                 let text = auth.pid.as_ref().and_then(Value::as_str).unwrap_or_default();
                 let session = Session { socket_id: pid.socket_id, pid: text.to_owned() };
@@ -127,13 +127,8 @@ async fn anew(
         tracing::debug!(user = %principal.user_id(), reason = loss.as_str(), "a session was not resumed");
         counter!("carillon_recoveries_total", "outcome" => loss.as_str()).increment(1);
     }
-    let who = Arc::new(enter(gateway, principal).await?);
+    let who = Arc::new(gateway.enter(principal).await?);
     Ok(Arrival { who, session: None, epoch, from: None, is_whole: false, held })
-}
-
-async fn enter(gateway: &Gateway, principal: &Principal) -> Result<Entitled, PortError> {
-    let _turn = gateway.store_turn().await;
-    gateway.reader.enter(principal).await
 }
 
 /// Whether everything after a place can be given, and is not too much.

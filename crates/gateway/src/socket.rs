@@ -118,6 +118,13 @@ impl Peer for Socket {
         reading.poll_next(cx).map(|step| Step(Waited::Read(step)))
     }
 
+    fn poll_work(&mut self, cx: &mut Context<'_>) {
+        self.asking.poll_work(cx);
+        if let Some(Joined { reading, .. }) = &mut self.joined {
+            reading.poll_work(cx);
+        }
+    }
+
     fn deadline(&mut self, now: Duration) -> Option<Duration> {
         let Joined { reading, term, .. } = self.joined.as_mut()?;
         Some(term.look_at(self.gateway.wall_clock.as_ref(), reading.is_announced(), now))

@@ -3,6 +3,9 @@
 //! What takes several statements takes them in one transaction. It holds no lock but on its own user's rows, so that a
 //! node which freezes in the middle holds up that user alone, and that until the server ends the transaction.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use carillon_domain::ports::{Erasing, Inbox, PortError};
 use carillon_domain::{
@@ -30,14 +33,27 @@ const SETTLINGS: u32 = 20;
 #[async_trait]
 impl Inbox for PostgresStore {
     async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError> {
-        let (user_id, rooms) = (principal.user_id(), principal.rooms());
-        // Nearly always a visit like the last, which changes nothing.
-        let known =
-            self.readers.run(PORT, |mut c| async move { Ok((entitled(&mut c, user_id, rooms).await?, c)) });
-        if let Some(known) = known.await? {
-            return Ok(known);
+        let entered = self.enter_all(std::slice::from_ref(principal)).await?;
+        entered.into_iter().next().ok_or_else(|| PortError::Rejected { port: PORT, source: "nobody".into() })
+    }
+
+    async fn enter_all(&self, principals: &[Principal]) -> Result<Vec<Entitled>, PortError> {
+        let step = |mut c: Lease| async move { Ok((entitled(&mut c, principals).await?, c)) };
+        let known = self.readers.run(PORT, step).await?;
+        // Nearly always visits like the last, which change nothing.
+        if let Some(all) = known.iter().cloned().collect() {
+            return Ok(all);
         }
-        self.writers.run(PORT, |mut c| async move { Ok((entitle(&mut c, user_id, rooms).await?, c)) }).await
+        let new: Vec<&Principal> =
+            principals.iter().zip(&known).filter_map(|(p, known)| known.is_none().then_some(p)).collect();
+        let new = &new;
+        let step = |mut c: Lease| async move {
+            entitle(&mut c, new).await?;
+            let entered = entitled(&mut c, principals).await?;
+            let missing = || StepError::Corrupt { table: "inbox", row: "of one who has just entered".into() };
+            Ok((entered.into_iter().collect::<Option<Vec<_>>>().ok_or_else(missing)?, c))
+        };
+        self.writers.run(PORT, step).await
     }
 
     async fn list(
@@ -73,6 +89,23 @@ impl Inbox for PostgresStore {
             }
         }
         Ok(UNREAD_BOUND)
+    }
+
+    async fn unread_all(
+        &self,
+        all: &[(Arc<Entitled>, Position)],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, PortError> {
+        let asked: &Vec<_> = &all.iter().map(|(who, up_to)| (who.as_ref(), *up_to)).collect();
+        let count = |mut c: Lease| async move { Ok((unread::count_all(&mut c, asked, now).await?, c)) };
+        let mut counts = self.readers.run(PORT, count).await?;
+        for (count, (who, up_to)) in counts.iter_mut().zip(all) {
+            // At the bound it may take more than one look.
+            if *count == UNREAD_BOUND {
+                *count = self.unread(who, *up_to, now).await?;
+            }
+        }
+        Ok(counts)
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
@@ -112,45 +145,54 @@ impl PostgresStore {
     }
 }
 
-/// A user's entitlements, if all of these rooms are known to be theirs.
+/// Of each, their entitlements, if all of their rooms are known to be theirs.
 async fn entitled(
     connection: &mut AsyncPgConnection,
-    user_id: &UserId,
-    rooms: &[Room],
-) -> Result<Option<Entitled>, StepError> {
+    principals: &[Principal],
+) -> Result<Vec<Option<Entitled>>, StepError> {
     use inbox as i;
-    let known: Vec<(String, i64)> =
-        i::table.filter(i::user_id.eq(user_id.as_str())).select((i::room, i::since)).load(connection).await?;
-    let mut entitlements = Vec::with_capacity(rooms.len());
-    for room in rooms {
-        let Some((_, since)) = known.iter().find(|(name, _)| name == room.as_str()) else { return Ok(None) };
-        let since = position(*since, "inbox", format_args!("{user_id} {room}"))?;
-        entitlements.push(Entitlement { room: room.clone(), since });
+    let users: Vec<&str> = principals.iter().map(|principal| principal.user_id().as_str()).collect();
+    let rows: Vec<(String, String, i64)> = i::table
+        .filter(i::user_id.eq_any(users))
+        .select((i::user_id, i::room, i::since))
+        .load(connection)
+        .await?;
+    let mut known: HashMap<&str, Vec<(&str, i64)>> = HashMap::new();
+    for (user, room, since) in &rows {
+        known.entry(user).or_default().push((room, *since));
     }
-    Ok(Some(Entitled { user_id: user_id.clone(), rooms: entitlements }))
+    let of_one = |principal: &Principal| {
+        let user_id = principal.user_id();
+        let known = known.get(user_id.as_str()).map_or(&[][..], Vec::as_slice);
+        let entitlement = |room: &Room| {
+            let (_, since) = known.iter().find(|(name, _)| *name == room.as_str())?;
+            let since = position(*since, "inbox", format_args!("{user_id} {room}"));
+            Some(since.map(|since| Entitlement { room: room.clone(), since }))
+        };
+        let rooms: Option<Result<Vec<_>, _>> = principal.rooms().iter().map(entitlement).collect();
+        rooms.transpose().map(|rooms| rooms.map(|rooms| Entitled { user_id: user_id.clone(), rooms }))
+    };
+    principals.iter().map(of_one).collect()
 }
 
-/// In the order of the rooms, so that two visits at once wait for each other and not both for both.
+/// In one order for all, so that two visits at once wait for each other and not both for both.
 const ENTITLE: &str = "\
     INSERT INTO carillon.inbox (user_id, room, since, read_up_to)
-    SELECT $1, e.room, since, since FROM carillon.log_head h, unnest($2, $3) AS e (room, is_shared)
+    SELECT e.user_id, e.room, since, since
+    FROM carillon.log_head h, unnest($1, $2, $3) AS e (user_id, room, is_shared)
     CROSS JOIN LATERAL (SELECT CASE WHEN e.is_shared THEN h.position ELSE 0 END AS since) s
-    WHERE h.id = 1 ORDER BY e.room ON CONFLICT DO NOTHING";
+    WHERE h.id = 1 ORDER BY e.user_id, e.room ON CONFLICT DO NOTHING";
 
-/// Entitles a user to those of the rooms that are new to them, from now on or from the start.
-async fn entitle(
-    connection: &mut AsyncPgConnection,
-    user_id: &UserId,
-    rooms: &[Room],
-) -> Result<Entitled, StepError> {
+/// Entitles users to those of their rooms that are new to them, from now on or from the start.
+async fn entitle(connection: &mut AsyncPgConnection, new: &[&Principal]) -> Result<(), StepError> {
+    let pairs = || new.iter().flat_map(|p| p.rooms().iter().map(|room| (p.user_id().as_str(), room)));
     Statement::<()>::new(ENTITLE)
-        .bind::<Text, _>(user_id.as_str())
-        .bind::<Array<Text>, _>(rooms.iter().map(Room::as_str).collect::<Vec<_>>())
-        .bind::<Array<Bool>, _>(rooms.iter().map(Room::is_shared).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(pairs().map(|(user, _)| user).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(pairs().map(|(_, room)| room.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(pairs().map(|(_, room)| room.is_shared()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
-    let missing = || StepError::Corrupt { table: "inbox", row: user_id.to_string() };
-    entitled(connection, user_id, rooms).await?.ok_or_else(missing)
+    Ok(())
 }
 
 /// How far a user has read in one of their rooms.

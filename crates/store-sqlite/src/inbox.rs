@@ -1,5 +1,7 @@
 //! Each user's inbox: entering it and looking things up. `listing` pages through it, `marks` marks, `unread` counts.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use carillon_domain::ports::{Erasing, Inbox, PortError};
 use carillon_domain::{
@@ -23,16 +25,32 @@ const SETTLINGS: u32 = 20;
 #[async_trait]
 impl Inbox for SqliteStore {
     async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError> {
-        let (user_id, rooms) = (principal.user_id().clone(), principal.rooms().to_vec());
+        let entered = self.enter_all(std::slice::from_ref(principal)).await?;
+        entered.into_iter().next().ok_or_else(|| PortError::Rejected { port: PORT, source: "nobody".into() })
+    }
+
+    async fn enter_all(&self, principals: &[Principal]) -> Result<Vec<Entitled>, PortError> {
+        let visits: Arc<[(UserId, Vec<Room>)]> =
+            principals.iter().map(|p| (p.user_id().clone(), p.rooms().to_vec())).collect();
         let step = {
-            let (user_id, rooms) = (user_id.clone(), rooms.clone());
-            move |connection: &mut SqliteConnection| entitled(connection, &user_id, &rooms)
+            let visits = Arc::clone(&visits);
+            move |c: &mut SqliteConnection| {
+                visits.iter().map(|(user, rooms)| entitled(c, user, rooms)).collect()
+            }
         };
-        // Nearly always a visit like the last: no need to wait for the writer.
-        if let Some(known) = self.readers.run(PORT, step).await? {
-            return Ok(known);
+        let known: Vec<Option<Entitled>> = self.readers.run(PORT, step).await?;
+        // Nearly always visits like the last: no need to wait for the writer.
+        if let Some(all) = known.iter().cloned().collect() {
+            return Ok(all);
         }
-        let step = move |connection: &mut SqliteConnection| entitle(connection, &user_id, &rooms);
+        let step = move |connection: &mut SqliteConnection| {
+            let head = head(connection)?.position;
+            let let_in = |(known, (user_id, rooms)): (Option<Entitled>, &(UserId, Vec<Room>))| match known {
+                Some(known) => Ok(known),
+                None => entitle(connection, user_id, rooms, head),
+            };
+            known.into_iter().zip(visits.iter()).map(let_in).collect()
+        };
         self.writer.run(PORT, move |connection| connection.immediate_transaction(step)).await
     }
 
@@ -75,6 +93,27 @@ impl Inbox for SqliteStore {
             }
         }
         Ok(UNREAD_BOUND)
+    }
+
+    async fn unread_all(
+        &self,
+        all: &[(Arc<Entitled>, Position)],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, PortError> {
+        let mut counts: Vec<u32> = {
+            let all = all.to_vec();
+            let step = move |c: &mut SqliteConnection| {
+                all.iter().map(|(who, up_to)| unread::count(c, who, *up_to, now)).collect()
+            };
+            self.readers.run(PORT, move |connection| connection.transaction(step)).await?
+        };
+        for (count, (who, up_to)) in counts.iter_mut().zip(all) {
+            // At the bound it may take more than one look.
+            if *count == UNREAD_BOUND {
+                *count = self.unread(who, *up_to, now).await?;
+            }
+        }
+        Ok(counts)
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {
@@ -134,14 +173,14 @@ fn entitled(
     Ok(Some(Entitled { user_id: user_id.clone(), rooms: entitlements }))
 }
 
-/// Entitles a user to those of the rooms that are new to them, from now on or from the start.
+/// Entitles a user to those of the rooms that are new to them, from now on (the log's head) or from the start.
 fn entitle(
     connection: &mut SqliteConnection,
     user_id: &UserId,
     rooms: &[Room],
+    head: Position,
 ) -> Result<Entitled, StepError> {
     use inbox as i;
-    let head = head(connection)?.position;
     for room in rooms {
         let since = if room.is_shared() { head } else { Position::START }.as_i64();
         let first = (

@@ -152,4 +152,4 @@ table! {
 }
 
 joinable!(inbox_marks -> notifications (position));
-allow_tables_to_appear_in_same_query!(inbox_marks, mutes, notifications);
+allow_tables_to_appear_in_same_query!(inbox, inbox_marks, mutes, notifications);

@@ -45,6 +45,19 @@ fn raw(path: &Path) -> SqliteConnection {
     connect(path, Duration::from_secs(5), Use::Write).unwrap()
 }
 
+/// Or most statements would be compiled again at each use (`.cargo/config.toml`).
+#[test]
+fn plans_do_not_depend_on_values() {
+    let (_directory, path) = place();
+    let is_set = diesel::sql_query("SELECT sqlite_compileoption_used('ENABLE_QPSG') AS n");
+    #[derive(QueryableByName)]
+    struct Answer {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    assert_eq!(is_set.get_result::<Answer>(&mut raw(&path)).unwrap().n, 1);
+}
+
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Stores) -> F) {
     let (_directory, path) = place();
     let opened = move || {

@@ -1,14 +1,15 @@
 //! Counting what is unread, at a cost that does not grow with the inbox.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use carillon_domain::{Entitled, Position, Timestamp, UNREAD_BOUND};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use crate::error::StepError;
 use crate::inbox::{Reading, readings};
 use crate::muting;
-use crate::schema::{inbox_marks, notifications};
+use crate::schema::{inbox, inbox_marks, notifications};
 
 /// The unread items at or below `up_to`, at most [`UNREAD_BOUND`]. In each room it looks at that many entries beyond
 /// what was read up to, and at that many items made unread below; where more lie beyond, the answer is the bound.
@@ -21,7 +22,14 @@ pub(crate) fn count(
     let (up_to, now) = (up_to.as_i64(), now.as_millis());
     let bound = UNREAD_BOUND as usize;
     let mut unread = 0;
+    let quiet = quiet(connection, who, up_to)?;
+    if who.rooms.iter().all(|entitlement| quiet.contains(entitlement.room.as_str())) {
+        return Ok(0);
+    }
     for reading in readings(connection, who)? {
+        if quiet.contains(reading.room) {
+            continue;
+        }
         let Some(beyond) = beyond(connection, &reading, up_to, now)? else { return Ok(UNREAD_BOUND) };
         unread += beyond + below(connection, &reading, up_to, now)?;
         if unread >= bound {
@@ -29,6 +37,26 @@ pub(crate) fn count(
         }
     }
     Ok(u32::try_from(unread).unwrap_or(UNREAD_BOUND))
+}
+
+/// The user's rooms in which there is nothing to count: no row beyond what was read up to, and none that was made unread.
+/// For most who come that is all of them, and they are found by one statement.
+fn quiet(
+    connection: &mut SqliteConnection,
+    who: &Entitled,
+    up_to: i64,
+) -> Result<HashSet<String>, StepError> {
+    use {inbox as i, inbox_marks as m, notifications as n};
+    let beyond =
+        n::table.filter(n::room.eq(i::room).and(n::position.gt(i::read_up_to)).and(n::position.le(up_to)));
+    let marked =
+        m::table.filter(m::user_id.eq(i::user_id).and(m::room.eq(i::room)).and(m::read_at.is_null()));
+    let rooms = i::table
+        .filter(i::user_id.eq(who.user_id.as_str()))
+        .filter(not(exists(beyond)).and(not(exists(marked))))
+        .select(i::room)
+        .load(connection)?;
+    Ok(rooms.into_iter().collect())
 }
 
 /// Beyond what was read up to: the rows less the marks. `None` when there are more rows than may be looked at.

@@ -1,5 +1,7 @@
 //! Each user's view of the log, and what they have read.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::PortError;
@@ -37,6 +39,18 @@ pub trait Inbox: Send + Sync {
     /// As all ports.
     async fn enter(&self, principal: &Principal) -> Result<Entitled, PortError>;
 
+    /// [`Inbox::enter`] for several, answered in their order: a store that can do so lets them all in at once.
+    ///
+    /// # Errors
+    /// As all ports. Some may have been let in all the same.
+    async fn enter_all(&self, principals: &[Principal]) -> Result<Vec<Entitled>, PortError> {
+        let mut entered = Vec::with_capacity(principals.len());
+        for principal in principals {
+            entered.push(self.enter(principal).await?);
+        }
+        Ok(entered)
+    }
+
     /// Lists visible items, newest (highest position) first; `None` when `before` is not visible.
     ///
     /// # Errors
@@ -67,6 +81,22 @@ pub trait Inbox: Send + Sync {
     /// # Errors
     /// As all ports.
     async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError>;
+
+    /// [`Inbox::unread`] for several, answered in their order, each up to a place of its own.
+    ///
+    /// # Errors
+    /// As all ports.
+    async fn unread_all(
+        &self,
+        all: &[(Arc<Entitled>, Position)],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, PortError> {
+        let mut counts = Vec::with_capacity(all.len());
+        for (who, up_to) in all {
+            counts.push(self.unread(who, *up_to, now).await?);
+        }
+        Ok(counts)
+    }
 
     /// Marks items, and counts what is unread afterwards; `None`, and nothing changed, when one of the ids named is
     /// not visible.

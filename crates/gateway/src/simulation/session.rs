@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -66,7 +68,7 @@ impl Session {
         if let Some(held) = self.held.take()
             && !self.write(held)
         {
-            return;
+            return self.work();
         }
         if self.machine.deadline().is_some_and(|at| at <= now) {
             self.machine.handle(Input::Timer, now);
@@ -74,7 +76,7 @@ impl Session {
         loop {
             self.peer.pump(&mut self.machine);
             if !self.perform(now) {
-                return;
+                return self.work();
             }
             if self.peer.has_room()
                 && let Some(text) = self.from_client.pop_front()
@@ -89,6 +91,12 @@ impl Session {
             let Some(step) = turn(&mut poll_fn(|cx| self.peer.poll_next(cx))) else { return };
             self.peer.take(step, &mut self.machine, now);
         }
+    }
+
+    /// Lets go on what is under way, while the link is full.
+    fn work(&mut self) {
+        let work = poll_fn(|cx| Poll::Ready(self.peer.poll_work(cx)));
+        turn(&mut pin!(work));
     }
 
     /// The link is found to be broken.

@@ -50,8 +50,8 @@ async fn pages(raw: &Client, statement: &str, types: &str, values: &str) -> (u64
 const WALKS: [(&str, &str, &str, u64); 5] = [
     (
         crate::unread::COUNT,
-        "text, text[], bigint[], bigint, bigint, bigint",
-        "'1', '{all,role:patient,user:1,patient:1}', '{0,0,0,0}', 9223372036854775807, 2, 1000",
+        "text[], text[], bigint[], bigint[], bigint, bigint",
+        "'{1,1,1,1}', '{all,role:patient,user:1,patient:1}', '{0,0,0,0}', array_fill(9223372036854775807, '{4}'), 2, 1000",
         4_000,
     ),
     (

@@ -1,8 +1,10 @@
 //! What a user may see: entitlement, visibility, listing.
 
+use std::sync::Arc;
+
 use super::Stores;
 use super::desk::Desk;
-use crate::testing::instant;
+use crate::testing::{instant, principal};
 use crate::{ListQuery, Mark, Position, Principal, ReadStatus, Role};
 
 fn since(who: &crate::Entitled) -> Vec<(&str, u64)> {
@@ -48,6 +50,34 @@ pub async fn a_new_role_brings_its_room_from_now_on(stores: Stores) {
     assert!(desk.get(&admin, first[1]).await.is_none());
     assert_eq!(desk.enter("d", Role::Doctor).await, doctor);
     assert_eq!(desk.enter("d", Role::SuperAdmin).await, admin);
+}
+
+/// Whoever comes together with others is let in, and has their unread counted, as by themselves: someone who was here, two
+/// who are new, one of them twice.
+pub async fn many_enter_as_one_does(stores: Stores) {
+    let desk = Desk::new(stores);
+    let known = desk.enter("1", Role::Doctor).await;
+    desk.say(&["all", "role:doctor", "user:2", "user:2", "patient:3"]).await;
+    let inbox = &desk.stores.inbox;
+    let principals = [("2", Role::Patient), ("1", Role::Doctor), ("3", Role::Patient), ("2", Role::Patient)];
+    let principals = principals.map(|(id, role)| principal(id, role));
+    let entered = inbox.enter_all(&principals).await.unwrap();
+    for (principal, entered) in principals.iter().zip(&entered) {
+        assert_eq!(inbox.enter(principal).await.unwrap(), *entered);
+    }
+    assert_eq!(since(&entered[0]), [("all", 5), ("role:patient", 5), ("user:2", 0), ("patient:2", 0)]);
+    assert_eq!((&entered[1], &entered[3]), (&known, &entered[0]));
+    let last = desk.say(&["all", "user:3"]).await;
+    desk.mark(&entered[2], Mark::Read(vec![last[0]]), 1).await;
+    let up_to = [7, 2, 7, 3].map(|position| Position::new(position).unwrap());
+    let asked: Vec<_> = entered.into_iter().map(Arc::new).zip(up_to).collect();
+    let counts = inbox.unread_all(&asked, instant(2)).await.unwrap();
+    assert_eq!(counts, [3, 2, 2, 1]);
+    for ((who, up_to), count) in asked.iter().zip(counts) {
+        assert_eq!(inbox.unread(who, *up_to, instant(2)).await.unwrap(), count);
+    }
+    assert!(inbox.enter_all(&[]).await.unwrap().is_empty());
+    assert!(inbox.unread_all(&[], instant(2)).await.unwrap().is_empty());
 }
 
 /// Another's item, one from before and one that does not exist are all the same: not there.

@@ -94,7 +94,7 @@ macro_rules! store_contract {
                 trim_deletes_what_is_old, trim_deletes_a_bounded_number_at_a_time,
                 everything_outlives_a_reopening;
             inbox: shared_rooms_begin_at_the_first_visit, own_rooms_begin_at_the_start,
-                a_new_role_brings_its_room_from_now_on, only_visible_items_are_found,
+                a_new_role_brings_its_room_from_now_on, many_enter_as_one_does, only_visible_items_are_found,
                 expired_items_are_not_there, pages_cover_the_inbox_once, a_listing_filters_by_state;
             marks: a_mark_is_kept_and_keeps_its_first_time, a_strangers_id_stops_the_whole_mark,
                 an_item_made_unread_may_be_read_again, read_up_to_leaves_what_is_newer,
