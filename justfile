@@ -76,6 +76,15 @@ bench-peers *args: dist bench-tools
     cargo build --release --locked --manifest-path tests/peers/socketioxide/Cargo.toml --target-dir target/peers
     CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load peers {{ args }}
 
+# Measure how costs grow with the connections of a node and with what its store keeps, and write docs/benchmarks.md
+bench-growth *args: dist bench-tools
+    cargo build --release --locked --manifest-path tests/peers/socketioxide/Cargo.toml --target-dir target/peers
+    CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load growth {{ args }}
+
+# Keep 15,000 connections on one process for ten minutes under load, and write docs/benchmarks.md
+bench-endurance *args: dist bench-tools
+    CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load endurance {{ args }}
+
 [private]
 bench-tools:
     cargo build --release --package carillon-load

@@ -11,7 +11,7 @@
 //! ([`resume`]). `carillon-load hop` puts two nodes over one PostgreSQL and one Redis ([`hop`]).
 //!
 //! `carillon-load peers` holds Carillon beside other servers ([`peers`]), with a generator that costs less than they do
-//! ([`swarm`]).
+//! ([`swarm`]); `growth` and `endurance` use the same.
 //!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
@@ -55,6 +55,10 @@ enum Command {
     Hop(hop::Hop),
     /// Hold Carillon beside its peers. Run it by `tests/with-servers`.
     Peers(peers::Options),
+    /// Measure how costs grow with connections and stored notifications. Run it by `tests/with-servers`.
+    Growth(peers::growth::Options),
+    /// Keep many connections for long, and look at memory and latency.
+    Endurance(peers::endurance::Options),
     /// Be the floor of that comparison.
     #[command(hide = true)]
     Floor,
@@ -119,6 +123,8 @@ async fn main() -> ExitCode {
         Command::Resume(options) => resume::run(&options).await.map(|table| show(&table)),
         Command::Hop(options) => hop::run(&options).await.map(|table| show(&table)),
         Command::Peers(options) => blocking(move || peers::run(&options)).await,
+        Command::Growth(options) => blocking(move || peers::growth::run(&options)).await,
+        Command::Endurance(options) => blocking(move || peers::endurance::run(&options)).await,
         Command::Floor => blocking(peers::floor::serve).await,
     };
     done.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figures::shown;
+use super::figures::{grouped, shown};
 
 const WIDTH: u32 = 640;
 const ROW: i32 = 30;
@@ -48,6 +48,55 @@ pub(crate) fn bars(path: &Path, title: &str, unit: &str, bars: &[Bar]) -> Result
             area.draw(&Text::new(value, (end + 6, middle), centred(HPos::Left)))?;
         }
         Ok(())
+    })
+}
+
+/// A line of points.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Colours that differ in brightness too.
+const LINES: [RGBColor; 4] =
+    [OURS, RGBColor(0xd9, 0x6b, 0x1e), RGBColor(0x4b, 0x56, 0x62), RGBColor(0x6d, 0xb3, 0x8e)];
+
+/// Draws lines from zero up over `x`, in tens where `is_log`.
+pub(crate) fn lines(
+    path: &Path,
+    title: &str,
+    unit: &str,
+    x: &str,
+    is_log: bool,
+    lines: &[&Line],
+) -> Result<()> {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let (least, most) = points().fold((f64::MAX, 1.0), |(least, most), (x, _)| (x.min(least), x.max(most)));
+    let top = points().fold(f64::MIN_POSITIVE, |top, (_, y)| y.max(top)) * 1.1;
+    // Logarithms have no zero.
+    let place = |at: f64| if is_log { at.max(1.0).log10() } else { at };
+    let label = |at: &f64| grouped(if is_log { 10_f64.powf(*at).round() } else { *at });
+    draw(path, 300, |area| {
+        let mut builder = ChartBuilder::on(area);
+        builder.margin(12).x_label_area_size(38).y_label_area_size(64);
+        builder.caption(format!("{title} ({unit})"), text(15, HPos::Left));
+        let mut chart = builder.build_cartesian_2d(place(least)..place(most), 0.0..top)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_label_formatter(&label).y_label_formatter(&|y| shown(*y)).x_desc(x).light_line_style(GROUND);
+        mesh.label_style(text(12, HPos::Left)).x_labels(6).y_labels(5).draw()?;
+        for (line, colour) in lines.iter().zip(LINES.iter().cycle()) {
+            let style = colour.stroke_width(2);
+            let points = line.points.iter().map(|(x, y)| (place(*x), *y));
+            let drawn = chart.draw_series(LineSeries::new(points, style))?;
+            drawn.label(&line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        }
+        let mut legend = chart.configure_series_labels();
+        legend
+            .position(SeriesLabelPosition::LowerRight)
+            .background_style(GROUND)
+            .label_font(text(12, HPos::Left));
+        legend.draw()
     })
 }
 

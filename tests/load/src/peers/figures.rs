@@ -1,5 +1,7 @@
 //! The figures that are compared, and what is aimed at with ours.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::Sizes;
@@ -122,17 +124,24 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 impl Aim {
-    /// In words, and whether this value meets it; `None` where what it refers to was not measured.
-    pub(crate) fn judge(self, value: f64, other: impl Fn(Kind) -> Option<f64>) -> (String, Option<bool>) {
+    /// Whether this value meets it; `None` where what it refers to was not measured.
+    pub(crate) fn is_met(self, value: f64, other: impl Fn(Kind) -> Option<f64>) -> Option<bool> {
         match self {
-            Most(bound) => (format!("≤ {}", shown(bound)), Some(value <= bound)),
-            Least(bound) => (format!("≥ {}", shown(bound)), Some(value >= bound)),
-            MostTimes(times, kind) => {
-                (format!("≤ {times} × {}", kind.name()), other(kind).map(|other| value <= times * other))
-            }
-            LeastTimes(times, kind) => {
-                (format!("≥ {times} × {}", kind.name()), other(kind).map(|other| value >= times * other))
-            }
+            Most(bound) => Some(value <= bound),
+            Least(bound) => Some(value >= bound),
+            MostTimes(times, kind) => other(kind).map(|other| value <= times * other),
+            LeastTimes(times, kind) => other(kind).map(|other| value >= times * other),
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Most(bound) => write!(f, "≤ {}", shown(bound)),
+            Least(bound) => write!(f, "≥ {}", shown(bound)),
+            MostTimes(times, kind) => write!(f, "≤ {times} × {}", kind.name()),
+            LeastTimes(times, kind) => write!(f, "≥ {times} × {}", kind.name()),
         }
     }
 }
@@ -146,7 +155,7 @@ pub(crate) fn shown(value: f64) -> String {
     }
 }
 
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -175,12 +184,11 @@ mod tests {
     #[test]
     fn an_aim_is_judged_by_the_same_run() {
         let other = |kind| (kind == Kind::Socketioxide).then_some(10.0);
-        assert_eq!(MostTimes(0.6, Kind::Socketioxide).judge(6.1, other).1, Some(false));
-        assert_eq!(LeastTimes(1.0, Kind::Socketioxide).judge(10.0, other).1, Some(true));
-        assert_eq!(MostTimes(1.2, Kind::Floor).judge(1.0, other).1, None);
-        assert_eq!(
-            (Most(3.0).judge(3.1, other).1, Least(3.0).judge(3.1, other).1),
-            (Some(false), Some(true))
-        );
+        let met = |aim: Aim, value| aim.is_met(value, other);
+        assert_eq!((met(Most(3.0), 3.1), met(Least(3.0), 3.1)), (Some(false), Some(true)));
+        assert_eq!(met(MostTimes(0.6, Kind::Socketioxide), 6.1), Some(false));
+        assert_eq!(met(LeastTimes(1.0, Kind::Socketioxide), 10.0), Some(true));
+        assert_eq!(met(MostTimes(1.2, Kind::Floor), 1.0), None);
+        assert_eq!(MostTimes(0.6, Kind::Socketioxide).to_string(), "≤ 0.6 × socketioxide");
     }
 }

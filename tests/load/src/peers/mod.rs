@@ -1,18 +1,21 @@
 //! Carillon beside its peers: the same load on each server in turn, within one run (`just bench peers`).
 //!
 //! [`servers`] starts them, [`phases`] is what is done to each, [`figures`] what is compared and aimed at; [`page`] writes
-//! docs/benchmarks.md and [`chart`] its pictures. [`floor`] is the server that shows what the machine can do at best.
+//! docs/benchmarks.md and [`chart`] its pictures. [`growth`] and [`endurance`] stand on the same. [`floor`] is the server that shows what the machine can do at best.
 
 mod chart;
+pub(crate) mod endurance;
 mod figures;
 pub(crate) mod floor;
+pub(crate) mod growth;
 mod page;
 mod phases;
 mod servers;
+mod stored;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum as _};
 
 use crate::bench::raise_descriptors;
@@ -61,12 +64,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let sizes = if options.quick { Sizes::QUICK } else { Sizes::FULL };
     raise_descriptors(sizes.many)?;
     let kinds = if options.servers.is_empty() { Kind::value_variants() } else { &options.servers };
-    let mut runs = Vec::new();
+    let (mut runs, mut failed) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         for &server in kinds {
             eprintln!("round {round}: {}", server.name());
-            let phases = phases::all(server, &sizes).with_context(|| server.name())?;
-            runs.push(Run { server, round, phases });
+            match phases::all(server, &sizes) {
+                Ok(phases) => runs.push(Run { server, round, phases }),
+                Err(error) => failed.push(format!("round {round}, {}: {error:#}", server.name())),
+            }
             // What there is so far is kept, whatever comes.
             std::fs::write(&options.json, serde_json::to_string_pretty(&runs)?)?;
         }
@@ -76,5 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_page {
         page::replace(&options.page, "peers", &section)?;
     }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }

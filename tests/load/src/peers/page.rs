@@ -1,7 +1,7 @@
 //! What a run says in docs/benchmarks.md: one section between two marks, which the next run replaces.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use super::figures::{FIGURES, Figure, Run, shown};
 use super::servers::{Kind, PEERS};
 use super::{Options, Sizes};
 
-const CHARTS: &str = "images/bench";
+pub(crate) const CHARTS: &str = "images/bench";
 
 /// Replaces what stands in `page` between the marks of this name.
 pub(crate) fn replace(page: &Path, name: &str, section: &str) -> Result<()> {
@@ -24,14 +24,18 @@ pub(crate) fn replace(page: &Path, name: &str, section: &str) -> Result<()> {
 
 /// The whole section; the charts are drawn beside the page.
 pub(crate) fn section(options: &Options, sizes: &Sizes, kinds: &[Kind], runs: &[Run]) -> Result<String> {
-    let mut text = head(options, sizes)?;
+    let (rounds, seconds) = (options.rounds, sizes.seconds);
+    let mut text =
+        format!("{}, {}; medians of {rounds} rounds, {seconds} s a figure.\n\n", place()?, peers()?);
     let median = |figure: &Figure, kind| figure.median(runs, kind);
     table(&mut text, "figure", kinds.iter().map(|kind| kind.name()));
     for figure in FIGURES {
         let row = kinds.iter().map(|kind| median(figure, *kind).map_or_else(|| "-".to_owned(), shown));
         line(&mut text, &format!("{}, {}", figure.title(sizes), figure.unit), row);
     }
-    text.push_str("\nOurs as a multiple of the others', and what was aimed at (bold: missed):\n\n");
+    text.push_str(
+        "\nOurs as a multiple of the others', and what was aimed at, met or missed by each of ours:\n\n",
+    );
     aims(&mut text, sizes, kinds, runs);
     text.push_str(
         "\nCPU of a delivery or handshake, in µs, of the server and (behind it) of the generator:\n\n",
@@ -42,7 +46,7 @@ pub(crate) fn section(options: &Options, sizes: &Sizes, kinds: &[Kind], runs: &[
     let bytes =
         kinds.iter().filter_map(|kind| Some(format!("{}: {:.0}", kind.name(), median(&bytes, *kind)?)));
     let _ = writeln!(text, "Bytes of an event: {}.", bytes.collect::<Vec<_>>().join(", "));
-    let folder = options.page.parent().unwrap_or_else(|| Path::new("")).join(CHARTS);
+    let folder = charts(&options.page);
     text.push('\n');
     for figure in FIGURES {
         let bar = |kind: &Kind| {
@@ -58,43 +62,45 @@ pub(crate) fn section(options: &Options, sizes: &Sizes, kinds: &[Kind], runs: &[
     Ok(text)
 }
 
-fn table<'a>(text: &mut String, first: &str, columns: impl Iterator<Item = &'a str> + Clone) {
+/// Where the charts of a page are.
+pub(crate) fn charts(page: &Path) -> PathBuf {
+    page.parent().unwrap_or_else(|| Path::new("")).join(CHARTS)
+}
+
+pub(crate) fn table<'a>(text: &mut String, first: &str, columns: impl Iterator<Item = &'a str> + Clone) {
     line(text, first, columns.clone().map(str::to_owned));
     line(text, "---", columns.map(|_| "---".to_owned()));
 }
 
-fn line(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
+pub(crate) fn line(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "| {first} |{}", cells.map(|cell| format!(" {cell} |")).collect::<String>());
 }
 
-/// For each figure with an aim: its ratios, the aim, and whether it was met.
+/// Each figure of ours beside the others', and whether its aims were met.
 fn aims(text: &mut String, sizes: &Sizes, kinds: &[Kind], runs: &[Run]) {
-    let ours = || kinds.iter().copied().filter(|kind| kind.is_ours());
-    let columns: Vec<String> = ours()
-        .flat_map(|kind| {
-            ["of socketioxide", "of floor", "aims"].map(|what| format!("{}: {what}", kind.name()))
-        })
+    let ours: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.is_ours()).collect();
+    let columns: Vec<String> = ours
+        .iter()
+        .flat_map(|kind| ["of socketioxide", "of the floor"].map(|what| format!("{}: {what}", kind.name())))
+        .chain(["aims".to_owned()])
         .collect();
     table(text, "figure", columns.iter().map(String::as_str));
     for figure in FIGURES {
-        let other = |kind| figure.median(runs, kind);
-        let cells = ours().flat_map(|kind| {
-            let value = other(kind);
-            let ratio = |peer| {
-                value.zip(other(peer)).map_or_else(|| "-".to_owned(), |(ours, theirs)| shown(ours / theirs))
-            };
-            let judged = value
-                .into_iter()
-                .flat_map(|value| figure.aims.iter().map(move |aim| aim.judge(value, other)));
-            let judged = judged.map(|(aim, is_met)| match is_met {
-                Some(true) => format!("{aim}: met"),
-                Some(false) => format!("**{aim}: missed**"),
-                None => format!("{aim}: not judged"),
+        let median = |kind| figure.median(runs, kind);
+        let ratio = |ours, peer| median(ours).zip(median(peer)).map(|(ours, theirs)| shown(ours / theirs));
+        let ratios =
+            ours.iter().flat_map(|ours| [Kind::Socketioxide, Kind::Floor].map(|peer| ratio(*ours, peer)));
+        let cells = ratios.map(|ratio| ratio.unwrap_or_else(|| "-".to_owned()));
+        let judged = figure.aims.iter().map(|aim| {
+            let verdicts = ours.iter().filter_map(|kind| match aim.is_met(median(*kind)?, median) {
+                Some(true) => Some("met".to_owned()),
+                Some(false) => Some("**missed**".to_owned()),
+                None => None,
             });
-            [ratio(Kind::Socketioxide), ratio(Kind::Floor), judged.collect::<Vec<_>>().join("; ")]
+            format!("{aim}: {}", verdicts.collect::<Vec<_>>().join(", "))
         });
-        line(text, &figure.title(sizes), cells);
+        line(text, &figure.title(sizes), cells.chain([judged.collect::<Vec<_>>().join("; ")]));
     }
 }
 
@@ -146,29 +152,29 @@ fn faults(text: &mut String, runs: &[Run]) {
     text.push('\n');
 }
 
-/// When, where, and with which versions.
-fn head(options: &Options, sizes: &Sizes) -> Result<String> {
+/// When and where, and with which of ours.
+pub(crate) fn place() -> Result<String> {
     let date = told("date", &["-u", "+%Y-%m-%d %H:%M UTC"]);
     let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cpu = cpu.trim_start_matches([' ', '\t', ':']);
     let carillon = told(&carillon_tests::node::binary().to_string_lossy(), &["--version"]);
+    let (kernel, rustc) = (told("uname", &["-r"]), told("rustc", &["--version"]));
+    Ok(format!(
+        "{date}, {cpu}, Linux {kernel}, the server on one core and the generator on another, loopback. {carillon}, {rustc}, {}",
+        told("psql", &["--version"])
+    ))
+}
+
+/// With which of the others.
+fn peers() -> Result<String> {
     let socketio = std::fs::read_to_string(format!("{PEERS}/socketio/package.json"))?;
     let socketio = after(&socketio, "\"socket.io\": \"");
     let lock = std::fs::read_to_string(format!("{PEERS}/socketioxide/Cargo.lock"))?;
     let [socketioxide, axum] = ["socketioxide", "axum"]
         .map(|name| after(&lock, &format!("name = \"{name}\"\nversion = \"")).to_owned());
-    Ok(format!(
-        "Taken {date}: medians of {} rounds of {} s a figure, in each of which the servers took turns.\n\
-         {}, kernel {}, the server on one core and the generator on the other, loopback.\n\
-         {carillon}; socket.io {socketio} on Node.js {}; socketioxide {socketioxide} on axum {axum}; {}; {}.\n\n",
-        options.rounds,
-        sizes.seconds,
-        cpu.trim_start_matches([' ', '\t', ':']),
-        told("uname", &["-r"]),
-        told("node", &["--version"]),
-        told("rustc", &["--version"]),
-        told("psql", &["--version"]),
-    ))
+    let node = told("node", &["--version"]);
+    Ok(format!("socket.io {socketio} on Node.js {node}, socketioxide {socketioxide} on axum {axum}"))
 }
 
 /// What a program prints, or that it is missing.

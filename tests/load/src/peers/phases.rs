@@ -10,11 +10,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::Sizes;
+use super::figures::median;
 use super::servers::{Kind, Server};
 use crate::process::{cpu_micros, rss_bytes};
 use crate::swarm::client::Transport;
+use crate::swarm::run::{Pace, Stream};
 use crate::swarm::tally::{Audience, Tally};
-use crate::swarm::{Connected, Pace, Stream, Swarm};
+use crate::swarm::{Connected, Swarm};
 
 /// What is left to do when all has arrived belongs to what caused it.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -78,9 +80,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A server that has been warmed up, without clients.
-    pub(crate) fn open(kind: Kind, sizes: &Sizes) -> Result<Self> {
-        let server = Server::start(kind, sizes.many)?;
+    /// A server with room for so many clients, that has been warmed up and has none.
+    pub(crate) fn open(kind: Kind, clients: usize) -> Result<Self> {
+        let server = Server::start(kind, clients)?;
         let mut warm = Swarm::new(server.address, PUBLISH_KEY)?;
         warm.connect(Transport::WebSocket, kind.is_ours(), tokens(WARM))?;
         warm.run(&[broadcast(4), singles(4, 10)], Duration::from_secs(1), 8, |_| Ok(()))?;
@@ -91,7 +93,8 @@ impl Stage {
         Ok(stage)
     }
 
-    fn begin(&mut self) -> Result<()> {
+    /// What is used counts from here on.
+    pub(crate) fn begin(&mut self) -> Result<()> {
         self.cpu = self.used()?;
         Ok(())
     }
@@ -102,7 +105,7 @@ impl Stage {
     }
 
     /// For each of so many units since [`Stage::begin`].
-    fn cpu_of(&self, units: u64) -> Result<[f64; 2]> {
+    pub(crate) fn cpu_of(&self, units: u64) -> Result<[f64; 2]> {
         let used = self.used()?;
         Ok([0, 1].map(|which| (used[which] - self.cpu[which]) as f64 / units.max(1) as f64))
     }
@@ -171,7 +174,6 @@ impl Stage {
         let [cpu_micros, load_cpu_micros] = self.cpu_of(units)?;
         let (p50_ms, p99_ms) =
             quantiles(if stream.audience == Audience::All { &tally.all } else { &tally.each });
-        let is_to_all = stream.audience == Audience::All;
         Ok(Measured {
             phase,
             clients: self.swarm.clients(),
@@ -181,7 +183,7 @@ impl Stage {
             load_cpu_micros,
             p50_ms,
             p99_ms,
-            last_p50_ms: is_to_all.then(|| quantiles(&tally.last_of_all).0),
+            last_p50_ms: median(tally.lasts.iter().map(|last| *last as f64 / 1e6).collect()),
             rss_bytes_per_connection: None,
             event_bytes: Some(tally.bytes / units.max(1)),
             faults: Faults::of(&tally),
@@ -204,13 +206,13 @@ impl Faults {
 pub(crate) fn all(kind: Kind, sizes: &Sizes) -> Result<Vec<Measured>> {
     let mut measured = Vec::new();
     let seconds = Duration::from_secs(sizes.seconds);
-    let mut stage = Stage::open(kind, sizes)?;
+    let mut stage = Stage::open(kind, sizes.many)?;
     measured.push(stage.connect(Phase::ConnectFew, Transport::WebSocket, sizes.few, false)?);
     measured.push(stage.publish(Phase::BroadcastFew, broadcast(1), seconds, 1)?);
     measured.push(stage.publish(Phase::BroadcastFewEight, broadcast(8), seconds, 8)?);
 
     drop(stage);
-    let mut stage = Stage::open(kind, sizes)?;
+    let mut stage = Stage::open(kind, sizes.many)?;
     measured.push(stage.connect(Phase::ConnectMany, Transport::WebSocket, sizes.many, true)?);
     measured.push(stage.publish(Phase::BroadcastMany, broadcast(1), seconds, 1)?);
     for (phase, rate) in [(Phase::SingleSlow, 1_000), (Phase::SingleFast, 5_000)] {
@@ -221,7 +223,7 @@ pub(crate) fn all(kind: Kind, sizes: &Sizes) -> Result<Vec<Measured>> {
 
     drop(stage);
     if kind != Kind::Floor {
-        let mut stage = Stage::open(kind, sizes)?;
+        let mut stage = Stage::open(kind, sizes.many)?;
         stage.connect(Phase::Polling, Transport::Polling, sizes.polling, false)?;
         measured.push(stage.publish(Phase::Polling, singles(16, 100), seconds, 16)?);
     }
@@ -233,12 +235,12 @@ fn tokens(clients: usize) -> Vec<String> {
 }
 
 /// So many broadcasts under way.
-const fn broadcast(under_way: usize) -> Stream {
+pub(crate) const fn broadcast(under_way: usize) -> Stream {
     Stream { audience: Audience::All, batch: 1, pace: Pace::UnderWay(under_way) }
 }
 
 /// So many requests under way, each for so many users.
-const fn singles(under_way: usize, batch: usize) -> Stream {
+pub(crate) const fn singles(under_way: usize, batch: usize) -> Stream {
     Stream { audience: Audience::Each, batch, pace: Pace::UnderWay(under_way) }
 }
 

@@ -99,7 +99,10 @@ impl Server {
         if kind.is_ours() {
             // What is measured is the server, not its limiter.
             command.env("MAX_CONNECTIONS", (connections + 1024).to_string()).env("RUST_LOG", "warn");
-            command.env("PUBLISH_RATE", "1000000").env("PUBLISH_BURST", "1000000");
+            command.env("CONNECT_TIMEOUT_MS", "45000");
+            for limit in ["PUBLISH", "USER", "HANDSHAKE"] {
+                command.env(format!("{limit}_RATE"), "1000000").env(format!("{limit}_BURST"), "1000000");
+            }
             let url = database.as_ref().map_or_else(|| "sqlite://carillon.db".to_owned(), Postgres::url);
             command.env("DATABASE_URL", url);
         }

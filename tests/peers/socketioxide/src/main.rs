@@ -69,7 +69,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (layer, io) = SocketIo::new_layer();
     let check = async move |socket: SocketRef, Data(auth): Data<Auth>| {
         let claims = decode::<Claims>(&auth.token, &key, &Validation::new(Algorithm::HS256))?.claims;
-        socket.join(["all".to_owned(), format!("role:{}", claims.role.to_lowercase()), format!("user:{}", claims.user_id)]);
+        socket.join([
+            "all".to_owned(),
+            format!("role:{}", claims.role.to_lowercase()),
+            format!("user:{}", claims.user_id),
+        ]);
         Ok::<_, jsonwebtoken::errors::Error>(())
     };
     io.ns("/", (async || {}).with(check));
@@ -99,12 +103,17 @@ impl Gateway {
         let notification = Notification { id: Uuid::now_v7(), rest, created_at: Timestamp::now() };
         let told = self.io.to(to.clone()).emit("notification", &notification).await;
         let status = if told.is_ok() { StatusCode::CREATED } else { StatusCode::SERVICE_UNAVAILABLE };
-        let notifications: Vec<_> = to.iter().map(|room| json!({"id": notification.id, "room": room})).collect();
+        let notifications: Vec<_> =
+            to.iter().map(|room| json!({"id": notification.id, "room": room})).collect();
         json!({"status": status.as_u16(), "eventId": notification.id, "notifications": notifications})
     }
 }
 
-async fn publish(State(gateway): State<Gateway>, headers: HeaderMap, Json(draft): Json<Draft>) -> (StatusCode, Json<Value>) {
+async fn publish(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    Json(draft): Json<Draft>,
+) -> (StatusCode, Json<Value>) {
     if !gateway.admits(&headers) {
         return (StatusCode::UNAUTHORIZED, Json(Value::Null));
     }
@@ -113,7 +122,11 @@ async fn publish(State(gateway): State<Gateway>, headers: HeaderMap, Json(draft)
     (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(told))
 }
 
-async fn publish_batch(State(gateway): State<Gateway>, headers: HeaderMap, Json(batch): Json<Batch>) -> (StatusCode, Json<Value>) {
+async fn publish_batch(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    Json(batch): Json<Batch>,
+) -> (StatusCode, Json<Value>) {
     if !gateway.admits(&headers) {
         return (StatusCode::UNAUTHORIZED, Json(Value::Null));
     }
