@@ -32,6 +32,8 @@ const QUIET: Duration = Duration::from_secs(10);
 const PUBLISHER: u64 = 1 << 32;
 /// Connections begun before what came is looked at.
 const AT_ONCE: usize = 32;
+/// Handshakes under way at most: beyond what a server's backlog holds, the kernel resets connections.
+const CONNECTING: usize = 1_000;
 
 /// Latencies are nanoseconds here, to three digits.
 fn histogram() -> Histogram<u64> {
@@ -113,7 +115,7 @@ impl Swarm {
         nanos(self.clock.elapsed())
     }
 
-    /// Connects one more client for each token, all at once.
+    /// Connects one more client for each token, all of them due at once and [`CONNECTING`] under way at a time.
     pub(crate) fn connect(
         &mut self,
         transport: Transport,
@@ -124,15 +126,16 @@ impl Swarm {
         let (mut missing, mut last) = (tokens.len(), begun);
         let mut tokens = tokens.into_iter();
         while missing > 0 {
-            for token in tokens.by_ref().take(AT_ONCE) {
+            let room = CONNECTING - (missing - tokens.len());
+            for token in tokens.by_ref().take(room.min(AT_ONCE)) {
                 let (client, first) = Client::new(transport, has_inbox, token);
                 let mut link = Link::connect(self.server)?;
                 link.send(first.as_bytes())?;
                 self.poll.add(&link.socket, self.clients.len() as u64)?;
                 self.clients.push((client, link));
             }
-            let patience = if tokens.len() > 0 { Duration::ZERO } else { Duration::from_millis(100) };
-            self.poll.wait(&mut ready, patience)?;
+            let has_more = room > AT_ONCE && tokens.len() > 0;
+            self.poll.wait(&mut ready, if has_more { Duration::ZERO } else { Duration::from_millis(100) })?;
             for &ready in &ready {
                 self.turn(ready)?;
                 if self.heard.contains(&Heard::Joined) {
