@@ -64,10 +64,30 @@ screenshots folder="target/screenshots" pattern="": test-browser
     cargo build --package carillon
     node {{ test_browser }}/screenshots.mjs {{ folder }} "{{ pattern }}"
 
-# Measure: release builds of the server and of the load tool, which starts the server it measures
+# Measure: release builds of the server and of the load tool, which starts the server it measures. `just bench NAME …` is `just bench-NAME …`
 bench *args:
-    cargo build --release --package carillon --package carillon-load
+    case "{{ args }}" in [a-z]*) exec {{ just_executable() }} --justfile {{ justfile() }} bench-{{ args }};; esac; \
+    cargo build --release --package carillon --package carillon-load; \
     cargo run --release --quiet --package carillon-load -- bench {{ args }}
+
+# Hold Carillon, as shipped, beside socket.io, socketioxide and a bare server under the same load, and write docs/benchmarks.md; `--quick` to try it
+bench-peers *args: dist bench-tools
+    npm ci --prefix {{ test_peer }} --no-audit --no-fund --silent
+    cargo build --release --locked --manifest-path tests/peers/socketioxide/Cargo.toml --target-dir target/peers
+    CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load peers {{ args }}
+
+# Measure how costs grow with the connections of a node and with what its store keeps, and write docs/benchmarks.md
+bench-growth *args: dist bench-tools
+    cargo build --release --locked --manifest-path tests/peers/socketioxide/Cargo.toml --target-dir target/peers
+    CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load growth {{ args }}
+
+# Keep 15,000 connections on one process for ten minutes under load, and write docs/benchmarks.md
+bench-endurance *args: dist bench-tools
+    CARILLON_BIN=target/dist/carillon DURABLE=1 tests/with-servers target/release/carillon-load endurance {{ args }}
+
+[private]
+bench-tools:
+    cargo build --release --package carillon-load
 
 # Measure what the log takes on PostgreSQL beside one INSERT a transaction, on this disk and on one 2 ms slower
 bench-append:

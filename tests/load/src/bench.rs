@@ -31,16 +31,16 @@ pub(crate) async fn run(options: &Bench) -> Result<Report> {
     raise_descriptors(options.clients)?;
     let target = Target::find(options).await?;
     let plan = Plan { audience: options.publish, clients: options.clients };
-    let idle = usage(&target).await?;
+    let idle = usage(&target)?;
     let fleet = Fleet::connect(&target, options, plan).await?;
-    let connected = usage(&target).await?;
+    let connected = usage(&target)?;
     let abuse = options.abuse.then(|| Abuse::start(&target));
     let begin = Instant::now();
     let published = publish(&target, options, plan, fleet.counts.epoch).await?;
     let accepted = published.accepted.iter().filter(|accepted| **accepted).count() as u64;
     let readers = if options.publish == Audience::User { 1 } else { options.clients as u64 };
     wait_for(&fleet, accepted * readers).await;
-    let end = usage(&target).await?;
+    let end = usage(&target)?;
     drop(abuse);
 
     let counts = std::sync::Arc::clone(&fleet.counts);
@@ -84,9 +84,9 @@ pub(crate) fn raise_descriptors(clients: usize) -> Result<()> {
     Ok(())
 }
 
-async fn usage(target: &Target) -> Result<Option<Usage>> {
+fn usage(target: &Target) -> Result<Option<Usage>> {
     let Some(pid) = target.pid else { return Ok(None) };
-    Ok(Some(Usage { cpu_micros: process::cpu_micros(pid).await?, rss_bytes: process::rss_bytes(pid).await? }))
+    Ok(Some(Usage { cpu_micros: process::cpu_micros(pid)?, rss_bytes: process::rss_bytes(pid)? }))
 }
 
 /// Waits until all has arrived, or nothing has for [`QUIET`].

@@ -178,7 +178,7 @@ async fn open_loop(options: &Hop, here: &Target, ears: &[Arc<Ears>; 2]) -> Resul
 }
 
 async fn saturated(options: &Hop, here: &Target, ears: &[Arc<Ears>; 2], pids: [u32; 2]) -> Result<String> {
-    let before = [cpu_micros(pids[0]).await?, cpu_micros(pids[1]).await?];
+    let before = [cpu_micros(pids[0])?, cpu_micros(pids[1])?];
     let begun = ears[0].epoch.elapsed();
     let until = Instant::now() + Duration::from_secs(options.seconds.into());
     let mut publishers = JoinSet::new();
@@ -193,7 +193,7 @@ async fn saturated(options: &Hop, here: &Target, ears: &[Arc<Ears>; 2], pids: [u
     for ears in ears {
         took = took.max(ears.until(ears.arrivals.len() as u64 + published).await? - begun);
     }
-    let used = [cpu_micros(pids[0]).await? - before[0], cpu_micros(pids[1]).await? - before[1]];
+    let used = [cpu_micros(pids[0])? - before[0], cpu_micros(pids[1])? - before[1]];
     let [here, there] = used.map(|micros| micros as f64 / published as f64);
     let rate = published as f64 / took.as_secs_f64();
     let mut table = String::new();

@@ -10,6 +10,9 @@
 //! `carillon-load resume` lets clients come back to a server and measures how long they wait for what they missed
 //! ([`resume`]). `carillon-load hop` puts two nodes over one PostgreSQL and one Redis ([`hop`]).
 //!
+//! `carillon-load peers` holds Carillon beside other servers ([`peers`]), with a generator that costs less than they do
+//! ([`swarm`]); `growth` and `endurance` use the same.
+//!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
 
@@ -20,10 +23,12 @@ mod crowd;
 mod fleet;
 mod hop;
 mod latency;
+mod peers;
 mod process;
 mod publisher;
 mod report;
 mod resume;
+mod swarm;
 mod target;
 
 use std::path::PathBuf;
@@ -48,6 +53,15 @@ enum Command {
     Resume(resume::Resume),
     /// Publish through one of two nodes, and measure how much later the other's clients hear. Run it by `tests/with-servers`.
     Hop(hop::Hop),
+    /// Hold Carillon beside its peers. Run it by `tests/with-servers`.
+    Peers(peers::Options),
+    /// Measure how costs grow with connections and stored notifications. Run it by `tests/with-servers`.
+    Growth(peers::growth::Options),
+    /// Keep many connections for long, and look at memory and latency.
+    Endurance(peers::endurance::Options),
+    /// Be the floor of that comparison.
+    #[command(hide = true)]
+    Floor,
 }
 
 /// What to do to which server.
@@ -108,11 +122,21 @@ async fn main() -> ExitCode {
         Command::Broadcast(options) => broadcast::run(&options).await.map(|table| show(&table)),
         Command::Resume(options) => resume::run(&options).await.map(|table| show(&table)),
         Command::Hop(options) => hop::run(&options).await.map(|table| show(&table)),
+        Command::Peers(options) => blocking(move || peers::run(&options)).await,
+        Command::Growth(options) => blocking(move || peers::growth::run(&options)).await,
+        Command::Endurance(options) => blocking(move || peers::endurance::run(&options)).await,
+        Command::Floor => blocking(peers::floor::serve).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// The generator and the floor are one thread each, which waits by itself.
+async fn blocking(work: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<ExitCode> {
+    tokio::task::spawn_blocking(work).await??;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(table: &str) -> ExitCode {

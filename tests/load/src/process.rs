@@ -1,19 +1,20 @@
 //! What a process has used, as Linux tells it (proc(5)).
 
+use std::fs;
+
 use anyhow::{Context as _, Result};
-use tokio::fs;
 
 /// CPU time since the process began, in microseconds, of all its threads in user and kernel mode. The kernel counts
 /// in ticks of 10 ms.
-pub(crate) async fn cpu_micros(pid: u32) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).await?;
+pub(crate) fn cpu_micros(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let ticks = parse_ticks(&stat).with_context(|| format!("/proc/{pid}/stat: {stat}"))?;
     Ok(ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
 }
 
 /// Resident memory, in bytes.
-pub(crate) async fn rss_bytes(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).await?;
+pub(crate) fn rss_bytes(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     parse_rss(&status).with_context(|| format!("/proc/{pid}/status has no VmRSS"))
 }
 
@@ -41,9 +42,9 @@ mod tests {
         assert_eq!(parse_rss("VmPeak:\t  10 kB\nVmRSS:\t    2048 kB\n"), Some(2048 * 1024));
     }
 
-    #[tokio::test]
-    async fn this_process_has_used_something() {
-        assert!(rss_bytes(std::process::id()).await.unwrap() > 100_000);
-        assert!(cpu_micros(std::process::id()).await.is_ok());
+    #[test]
+    fn this_process_has_used_something() {
+        assert!(rss_bytes(std::process::id()).unwrap() > 100_000);
+        assert!(cpu_micros(std::process::id()).is_ok());
     }
 }
