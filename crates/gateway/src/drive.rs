@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::application::{Application, MachineOf, Peer};
+use crate::counted;
 use crate::doorstep::Place;
 use crate::limiter::Limiter;
 use crate::server::Server;
@@ -84,6 +85,7 @@ impl<A: Application> Driver<A> {
         links: Option<mpsc::Receiver<Link<A>>>,
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
+        counted::handshake("opened");
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         let machine = Machine::open(server.settings.protocol, &sid, transport, server.now());
         let (draining, controls) = (server.draining(), server.control_limiter());
@@ -182,6 +184,7 @@ impl<A: Application> Driver<A> {
             Received::Message(message) => Input::Socket(message),
             Received::Control if self.controls.check().is_ok() => return,
             Received::Control => {
+                counted::rate_limited("ping");
                 return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.server.now());
             }
             Received::Closed => {

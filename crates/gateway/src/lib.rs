@@ -29,6 +29,7 @@ mod acks;
 mod application;
 mod asking;
 mod attendance;
+mod counted;
 mod directory;
 mod doorstep;
 mod drive;
@@ -57,6 +58,7 @@ mod transport;
 
 pub use application::{Application, Handshake, Peer};
 pub use carillon_protocol::Config as Protocol;
+pub use counted::connection_tasks;
 pub use gateway::{Backend, Gateway, GatewaySettings};
 pub use listen::listen;
 pub use origin::AllowedOrigins;

@@ -17,8 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::Position;
 use carillon_protocol::Frame;
-use metrics::counter;
 use tokio::sync::Notify;
+
+use crate::counted::{self, Lag, Wait};
 
 /// How a connection stands towards the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) last: Option<(Position, Over)>,
     queue: VecDeque<Frame>,
     bytes: usize,
+    lag: Option<Lag>,
+    wait: Wait,
 }
 
 impl Mailbox {
@@ -82,8 +85,7 @@ impl Mailbox {
         sent: Position,
         hears_emits: bool,
     ) -> Self {
-        let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        let (inner, wake) = (Mutex::new(inner), Notify::new());
+        let (inner, wake) = (Mutex::new(Inner::new(stage, sent)), Notify::new());
         Self { socket_id, claim, bound, hears_emits, inner, wake }
     }
 
@@ -117,8 +119,8 @@ impl Mailbox {
         if !self.fits(&inner, frame.len()) {
             if !mutated!(DropOnOverflow) {
                 inner.stage = Stage::Behind;
+                inner.lag = Some(Lag::begin());
             }
-            counter!("carillon_mailboxes_filled_total").increment(1);
             return false;
         }
         inner.sent = position;
@@ -185,8 +187,9 @@ impl Mailbox {
     /// Takes nothing more: what is queued is dropped, and the driver closes the connection.
     pub(crate) fn end(&self, why: Over) {
         let mut inner = self.lock();
-        let (stage, sent, last) = (Stage::Over(why), inner.sent, inner.last);
-        *inner = Inner { stage, sent, last, queue: VecDeque::new(), bytes: 0 };
+        let (sent, last) = (inner.sent, inner.last);
+        *inner = Inner::new(Stage::Over(why), sent);
+        inner.last = last;
         drop(inner);
         self.wake.notify_one();
     }
@@ -220,6 +223,7 @@ impl Mailbox {
         let mut inner = self.lock();
         let frame = inner.queue.pop_front()?;
         inner.bytes -= frame.len();
+        counted::gone(frame.len());
         Some(frame)
     }
 
@@ -227,6 +231,7 @@ impl Mailbox {
     pub(crate) fn put_back(&self, frame: Frame) {
         let mut inner = self.lock();
         inner.bytes += frame.len();
+        counted::waiting(frame.len());
         inner.queue.push_front(frame);
     }
 
@@ -236,6 +241,7 @@ impl Mailbox {
         if !inner.queue.is_empty() {
             return None;
         }
+        inner.wait.end();
         if let (Stage::Live, Some((_, why))) = (inner.stage, inner.last) {
             inner.stage = Stage::Over(why);
             self.wake.notify_one();
@@ -266,8 +272,27 @@ impl Mailbox {
 }
 
 impl Inner {
+    fn new(stage: Stage, sent: Position) -> Self {
+        let (queue, wait) = (VecDeque::new(), Wait::of_new_mailbox());
+        Self { stage, sent, last: None, queue, bytes: 0, lag: None, wait }
+    }
+
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += frame.len();
+        counted::waiting(frame.len());
+        self.wait.begin();
         self.queue.push_back(frame);
+    }
+
+    /// All that was missed is queued: it has reached this stage.
+    pub(crate) fn reach(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.lag = None;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        counted::gone(self.bytes);
     }
 }

@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
+use crate::counted;
+
 /// How long a write may wait for a client that does not read, before the connection is closed as too slow.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long a client may take over its part of the closing handshake.
@@ -86,7 +88,7 @@ impl WebSocket {
 
     /// Closes with this code, or none, in a task of its own: the client may take its time.
     pub(crate) fn close(self, code: Option<u16>) {
-        actix_web::rt::spawn(async move {
+        counted::spawn(async move {
             // A client that does not answer is cut off.
             drop(timeout(LINGER, self.say_goodbye(code)).await);
         });
