@@ -41,6 +41,7 @@ mod problem;
 mod publish;
 mod query;
 mod stream;
+mod traces;
 mod users;
 
 use std::num::NonZeroU32;

@@ -4,8 +4,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use carillon_domain::Role;
+use carillon_domain::{Position, Role};
 use metrics::{Gauge, counter, gauge, histogram};
+use tracing::field::Empty;
+use tracing::{Span, trace_span};
 
 /// Tasks of connections. A worker's own runtime does not count them: they are its `LocalSet`'s.
 static TASKS: AtomicUsize = AtomicUsize::new(0);
@@ -111,27 +113,38 @@ impl Drop for Lag {
     }
 }
 
-/// How long what is put into an empty mailbox waits until all of it was taken, of the mailboxes that are timed.
+/// How long what is put into an empty mailbox waits until all of it was taken.
+#[derive(Default)]
 pub(crate) struct Wait {
-    is_timed: bool,
     since: Option<Instant>,
+    /// For traces: the first row of those that wait.
+    row: Option<Span>,
 }
 
 impl Wait {
-    pub(crate) fn of_new_mailbox() -> Self {
+    /// For one mailbox in 64.
+    pub(crate) fn of_new_mailbox() -> Option<Box<Self>> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        Self { is_timed: MADE.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED), since: None }
+        MADE.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED).then(Box::default)
     }
 
     pub(crate) fn begin(&mut self) {
-        if self.is_timed && self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// What was put in is this row.
+    pub(crate) fn is_for(&mut self, position: Position) {
+        let span =
+            || trace_span!(target: "carillon_trace", "socket", position = position.get(), taken = Empty);
+        self.row.get_or_insert_with(span);
     }
 
     pub(crate) fn end(&mut self) {
         if let Some(since) = self.since.take() {
             histogram!("carillon_mailbox_seconds").record(since.elapsed());
+        }
+        if let Some(row) = self.row.take() {
+            row.record("taken", true);
         }
     }
 }

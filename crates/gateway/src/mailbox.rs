@@ -71,7 +71,7 @@ pub(crate) struct Inner {
     queue: VecDeque<Frame>,
     bytes: usize,
     lag: Option<Lag>,
-    wait: Wait,
+    wait: Option<Box<Wait>>,
 }
 
 impl Mailbox {
@@ -125,6 +125,9 @@ impl Mailbox {
         }
         inner.sent = position;
         inner.push(frame.clone());
+        if let Some(wait) = &mut inner.wait {
+            wait.is_for(position);
+        }
         drop(inner);
         self.wake.notify_one();
         true
@@ -241,7 +244,9 @@ impl Mailbox {
         if !inner.queue.is_empty() {
             return None;
         }
-        inner.wait.end();
+        if let Some(wait) = &mut inner.wait {
+            wait.end();
+        }
         if let (Stage::Live, Some((_, why))) = (inner.stage, inner.last) {
             inner.stage = Stage::Over(why);
             self.wake.notify_one();
@@ -280,7 +285,9 @@ impl Inner {
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += frame.len();
         counted::waiting(frame.len());
-        self.wait.begin();
+        if let Some(wait) = &mut self.wait {
+            wait.begin();
+        }
         self.queue.push_back(frame);
     }
 
