@@ -83,7 +83,7 @@ impl Stage {
 }
 
 /// A Node process that runs `tests/js/emitter.mjs`.
-struct BackEnd {
+pub(crate) struct BackEnd {
     stdin: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     _child: Child,
@@ -94,7 +94,7 @@ fn js() -> PathBuf {
 }
 
 impl BackEnd {
-    fn start(url: &str) -> Self {
+    pub(crate) fn start(url: &str) -> Self {
         let mut command = Command::new("node");
         command.arg(js().join("emitter.mjs")).arg(url).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
@@ -117,7 +117,7 @@ impl BackEnd {
         self.answer().await
     }
 
-    async fn emit(&mut self, rooms: &[&str], event: &str, args: Value) {
+    pub(crate) async fn emit(&mut self, rooms: &[&str], event: &str, args: Value) {
         self.run(json!({"cmd": "emit", "rooms": rooms, "event": event, "args": args})).await;
     }
 

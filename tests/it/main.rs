@@ -45,5 +45,6 @@ mod slow_reader;
 mod soak;
 mod stream;
 mod tokens;
+mod traces;
 mod transports;
 mod wire;

@@ -41,6 +41,7 @@ mod problem;
 mod publish;
 mod query;
 mod stream;
+mod traces;
 mod users;
 
 use std::num::NonZeroU32;
@@ -175,8 +176,8 @@ impl Api {
     /// An API over these parts.
     #[must_use]
     pub fn new(settings: ApiSettings, parts: ApiParts) -> Self {
-        let limits = Limits::new(settings.publish_rate, settings.publish_burst);
-        let user_limits = Limits::new(settings.user_rate, settings.user_burst);
+        let limits = Limits::new("publish", settings.publish_rate, settings.publish_burst);
+        let user_limits = Limits::new("request", settings.user_rate, settings.user_burst);
         let ApiSettings { publish_keys: keys, answer_within, .. } = settings;
         Self { state: Arc::new(State { keys, limits, user_limits, answer_within, parts }) }
     }

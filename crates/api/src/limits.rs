@@ -10,6 +10,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use metrics::counter;
 
 use crate::problem::{Code, Problem};
 
@@ -25,6 +26,8 @@ const SWEEP_EVERY: u32 = 1_024;
 
 /// One limit, for each of all callers.
 pub(crate) struct Limits<C: Clock = DefaultClock> {
+    /// What is limited, in the figures.
+    what: &'static str,
     limiter: RateLimiter<String, DashMapStateStore<String>, C, StateInformationMiddleware>,
     clock: C,
     rate: NonZeroU32,
@@ -63,16 +66,16 @@ impl Allowance {
 }
 
 impl Limits {
-    pub(crate) fn new(rate: NonZeroU32, burst: NonZeroU32) -> Self {
-        Self::with_clock(rate, burst, DefaultClock::default())
+    pub(crate) fn new(what: &'static str, rate: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self::with_clock(what, rate, burst, DefaultClock::default())
     }
 }
 
 impl<C: Clock + Clone> Limits<C> {
-    fn with_clock(rate: NonZeroU32, burst: NonZeroU32, clock: C) -> Self {
+    fn with_clock(what: &'static str, rate: NonZeroU32, burst: NonZeroU32, clock: C) -> Self {
         let quota = Quota::per_second(rate).allow_burst(burst);
         let limiter = RateLimiter::dashmap_with_clock(quota, clock.clone()).with_middleware();
-        Self { limiter, clock, rate, burst, checks: AtomicU32::new(0) }
+        Self { what, limiter, clock, rate, burst, checks: AtomicU32::new(0) }
     }
 
     /// Lets a caller in for one request. What is left then is told with the answer, by the envelope.
@@ -92,7 +95,10 @@ impl<C: Clock + Clone> Limits<C> {
     }
 
     fn pay(&self, request: &HttpRequest, caller: &String, cost: NonZeroU32) -> Result<(), Problem> {
-        let allowance = self.take(caller, cost).map_err(Allowance::refuse)?;
+        let allowance = self.take(caller, cost).map_err(|refused| {
+            counter!("carillon_rate_limited_total", "what" => self.what).increment(1);
+            refused.refuse()
+        })?;
         request.extensions_mut().insert(allowance);
         Ok(())
     }
@@ -134,7 +140,7 @@ mod tests {
     fn limits(rate: u32, burst: u32) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let number = |n| NonZeroU32::new(n).unwrap();
-        (Limits::with_clock(number(rate), number(burst), clock.clone()), clock)
+        (Limits::with_clock("publish", number(rate), number(burst), clock.clone()), clock)
     }
 
     fn allowed(limits: &Limits<FakeRelativeClock>, who: &str, items: usize) -> bool {

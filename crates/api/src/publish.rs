@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::envelope::RequestId;
 use crate::openapi::{Document, Operation, Who, bodies, schemas};
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::{State, body, by, idempotency};
+use crate::{State, body, by, idempotency, traces};
 
 /// How many of one batch's items wait for the store at once, so that a few batches do not fill the
 /// publisher's queue.
@@ -84,7 +84,8 @@ async fn one(
     let bytes = body::read(request, payload, body::ONE_PUBLISH).await?;
     let draft = parse(body::json(&bytes)?, api.parts.clock.now())?;
     let key = key.map(|key| idempotency::bind(key, caller.clone(), route, &bytes));
-    let published = api.within(api.parts.publisher.publish(&draft, key)).await?;
+    let publishing = api.within(api.parts.publisher.publish(&draft, key));
+    let published = traces::publish(request.headers(), publishing).await?;
     // Also of an earlier publish: that one may have failed here.
     if let Some(note) = draft.note(&caller, published.stored.event_id) {
         api.within(api.parts.audit.note(&note)).await?;
@@ -114,7 +115,7 @@ pub(crate) async fn batch(
     let drafts = Draft::parse_batch(body::json(&bytes)?, api.parts.clock.now())?;
     api.limits.batch(&request, &caller, drafts.len())?;
     let key = key.map(|key| idempotency::bind(key, caller, "/api/v1/notifications/batch", &bytes));
-    let outcomes = publish_all(&api, drafts, key.as_ref()).await?;
+    let outcomes = publish_all(&api, &request, drafts, key.as_ref()).await?;
 
     let mut away = outcomes
         .iter()
@@ -145,6 +146,7 @@ type Outcome = Result<Published, Problem>;
 /// Publishes what can be published, in order, and answers for each item.
 async fn publish_all(
     api: &State,
+    request: &HttpRequest,
     drafts: Vec<Result<Draft, Faults>>,
     key: Option<&IdempotencyKey>,
 ) -> Result<Vec<Outcome>, Problem> {
@@ -152,7 +154,8 @@ async fn publish_all(
     let publish = |(i, draft): (usize, Result<Draft, Faults>)| async move {
         let draft = draft?;
         let key = key.map(|key| idempotency::item(key, i));
-        by(deadline, api.parts.publisher.publish(&draft, key)).await
+        let publishing = by(deadline, api.parts.publisher.publish(&draft, key));
+        traces::publish(request.headers(), publishing).await
     };
     if let Some(key) = key {
         // Ahead of the items: if the key belongs to another batch, none of this one may be published under it.

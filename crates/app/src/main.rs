@@ -12,6 +12,7 @@ mod serve;
 mod settings;
 mod store;
 mod telemetry;
+mod traces;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -57,17 +58,17 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match cli.asked() {
         Command::Serve => {
             let settings = load(Tokens::Required)?;
-            telemetry::start(settings.log_format, &settings.rust_log)?;
+            let _telemetry = telemetry::start(&settings)?;
             actix_web::rt::System::new().block_on(async { Node::start(&settings, None).await?.run().await })
         }
         Command::Demo => {
             let settings = load(Tokens::Optional)?;
-            telemetry::start(settings.log_format, &settings.rust_log)?;
+            let _telemetry = telemetry::start(&settings)?;
             actix_web::rt::System::new().block_on(demo::run(settings))
         }
         Command::Migrate(args) => {
             let settings = load(Tokens::Optional)?;
-            telemetry::start(settings.log_format, &settings.rust_log)?;
+            let _telemetry = telemetry::start(&settings)?;
             actix_web::rt::System::new().block_on(async {
                 let store = Store::open(&settings).await?;
                 if args.new_epoch {

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use carillon_domain::ports::{Appended, Log, Missed, PortError, Publish, Secret, Trim};
 use carillon_domain::{Blocked, Entitlement, Head, Kind, Page, Position, Timestamp};
 use metrics::{counter, histogram};
+use tracing::{Level, Span, trace_span};
+
+use crate::traces::TARGET;
 
 /// A log, and the figures of what is asked of it.
 pub(crate) struct Measured(pub(crate) Arc<dyn Log>);
@@ -25,9 +28,21 @@ async fn timed<T>(
     answer
 }
 
+/// For traces: one for each publish of a batch, as long as that takes.
+fn spans(batch: &[Publish]) -> Vec<Span> {
+    if !tracing::enabled!(target: TARGET, Level::TRACE) {
+        return Vec::new();
+    }
+    let size = batch.len() as u64;
+    let span =
+        |publish: &Publish| trace_span!(target: TARGET, "append", event_id = %publish.event_id, batch = size);
+    batch.iter().map(span).collect()
+}
+
 #[async_trait]
 impl Log for Measured {
     async fn append(&self, batch: &[Publish]) -> Result<Appended, PortError> {
+        let _spans = spans(batch);
         let appended = timed("append", self.0.append(batch)).await?;
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 512 rows")]
         histogram!("carillon_append_rows").record(appended.rows.len() as f64);

@@ -38,6 +38,7 @@ impl Metrics {
     fn render(&self) -> String {
         let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
         let tasks: usize = runtimes.iter().map(|runtime| runtime.metrics().num_alive_tasks()).sum();
+        let tasks = tasks + carillon_gateway::connection_tasks();
         #[expect(clippy::cast_precision_loss, reason = "there is memory for far fewer than 2^52 tasks")]
         gauge!("carillon_tasks").set(tasks as f64);
         #[cfg(feature = "count-allocations")]

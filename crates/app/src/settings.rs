@@ -103,6 +103,11 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// A filter that parses.
     pub(crate) rust_log: String,
+    /// Where traces are sent; unset: there are none.
+    pub(crate) otel_exporter_otlp_endpoint: Option<String>,
+    /// The share of publishes that are traced, from 0 to 1.
+    #[serde(serialize_with = "text")]
+    pub(crate) otel_traces_sampler_arg: f64,
 }
 
 /// The one place the keys come from. Serialized, it is the setting that names it.
@@ -185,6 +190,8 @@ impl Settings {
             drain: Duration::from_secs(from.number("drain_seconds", 0..=3_600)),
             log_format: from.parsed("log_format", forms::log_format).unwrap_or(LogFormat::Text),
             rust_log: from.parsed("rust_log", log_filter).unwrap_or_default(),
+            otel_exporter_otlp_endpoint: from.parsed("otel_exporter_otlp_endpoint", forms::collector),
+            otel_traces_sampler_arg: from.parsed("otel_traces_sampler_arg", forms::share).unwrap_or(1.0),
         };
         settings.check_together(from);
         settings
@@ -376,6 +383,10 @@ fn shown<S: Serializer>(url: &Option<RedisUrl>, serializer: S) -> Result<S::Ok, 
 
 fn redacted<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("[redacted]")
+}
+
+fn text<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn seconds<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

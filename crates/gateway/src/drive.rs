@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::alarm::Alarm;
 use crate::application::{Application, MachineOf, Peer};
 use crate::bell::Bell;
+use crate::counted;
 use crate::doorstep::Place;
 use crate::limiter::Limiter;
 use crate::server::Server;
@@ -117,6 +118,7 @@ impl<A: Application> Driver<A> {
         (links, bell): (Option<mpsc::Receiver<Link<A>>>, Arc<Bell>),
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
+        counted::handshake("opened");
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         Box::new(Self {
             machine: Machine::open(server.settings.protocol, &sid, transport, server.now()),
@@ -284,6 +286,7 @@ impl<A: Application> Driver<A> {
             Received::Message(message) => Input::Socket(message),
             Received::Control if self.controls.check().is_ok() => return,
             Received::Control => {
+                counted::rate_limited("ping");
                 return self.machine.close(Reason::ForcedServerClose, Some(POLICY), self.server.now());
             }
             Received::Closed => {

@@ -8,6 +8,7 @@ use carillon_domain::{Follower, Reader, Room, Row, Step};
 use futures_util::StreamExt as _;
 use metrics::{counter, gauge, histogram};
 use tokio::time::MissedTickBehavior;
+use tracing::{Level, Span, trace_span};
 
 use crate::frames;
 use crate::hub::Hub;
@@ -126,6 +127,7 @@ impl Feed {
         match step {
             Step::Apply(rows) => {
                 self.time(&rows);
+                let _spans = spans(&rows);
                 end_in_time(self.hub.deliver(self.follower.epoch(), rows));
             }
             Step::Replaced => {
@@ -148,6 +150,18 @@ impl Feed {
             gauge!("carillon_log_position").set(last.position.get() as f64);
         }
     }
+}
+
+/// For traces: one for each row, as long as all of them take to the mailboxes.
+fn spans(rows: &[Arc<Row>]) -> Vec<Span> {
+    if !tracing::enabled!(target: "carillon_trace", Level::TRACE) {
+        return Vec::new();
+    }
+    let span = |row: &Arc<Row>| {
+        let (event_id, position) = (row.event_id, row.position.get());
+        trace_span!(target: "carillon_trace", "deliver", %event_id, position)
+    };
+    rows.iter().map(span).collect()
 }
 
 /// Ends connections of users who were blocked, if they have not ended by themselves: one that reads slowly, or had much to

@@ -342,7 +342,7 @@ impl Hub {
         let end = inner.last.map_or(state.cursor, |(last, _)| last.min(state.cursor));
         // Its client may have heard more from a node that is ahead of this one.
         if inner.sent >= end {
-            inner.stage = next;
+            inner.reach(next);
             return CaughtUp::Done;
         }
         let Some(missed) = state.recent.missed(who, self.passed_over(who, now), inner.sent, now) else {
@@ -360,7 +360,7 @@ impl Hub {
         }
         self.reached.count(queued);
         inner.sent = end;
-        inner.stage = next;
+        inner.reach(next);
         CaughtUp::Done
     }
 }

@@ -31,6 +31,7 @@ mod application;
 mod asking;
 mod attendance;
 mod bell;
+mod counted;
 mod directory;
 mod doorstep;
 mod drive;
@@ -60,6 +61,7 @@ mod transport;
 
 pub use application::{Application, Handshake, Peer};
 pub use carillon_protocol::Config as Protocol;
+pub use counted::connection_tasks;
 pub use gateway::{Backend, Gateway, GatewaySettings};
 pub use listen::listen;
 pub use origin::AllowedOrigins;

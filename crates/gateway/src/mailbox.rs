@@ -18,9 +18,9 @@ use std::task::{Context, Poll};
 
 use carillon_domain::Position;
 use carillon_protocol::Frame;
-use metrics::counter;
 
 use crate::bell::Bell;
+use crate::counted::{self, Lag, Wait};
 
 /// How a connection stands towards the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) last: Option<(Position, Over)>,
     queue: VecDeque<Frame>,
     bytes: usize,
+    lag: Option<Lag>,
+    wait: Option<Box<Wait>>,
 }
 
 impl Mailbox {
@@ -84,8 +86,8 @@ impl Mailbox {
         sent: Position,
         hears_emits: bool,
     ) -> Self {
-        let inner = Inner { stage, sent, last: None, queue: VecDeque::new(), bytes: 0 };
-        let (inner, bell, socket_id) = (Mutex::new(inner), Bell::default(), socket_id.into());
+        let (inner, bell, socket_id) =
+            (Mutex::new(Inner::new(stage, sent)), Bell::default(), socket_id.into());
         Self { socket_id, claim, bound, hears_emits, inner, bell }
     }
 
@@ -119,12 +121,15 @@ impl Mailbox {
         if !self.fits(&inner, frame.len()) {
             if !mutated!(DropOnOverflow) {
                 inner.stage = Stage::Behind;
+                inner.lag = Some(Lag::begin());
             }
-            counter!("carillon_mailboxes_filled_total").increment(1);
             return false;
         }
         inner.sent = position;
         inner.push(frame.clone());
+        if let Some(wait) = &mut inner.wait {
+            wait.is_for(position);
+        }
         drop(inner);
         self.bell.ring();
         true
@@ -187,8 +192,9 @@ impl Mailbox {
     /// Takes nothing more: what is queued is dropped, and the driver closes the connection.
     pub(crate) fn end(&self, why: Over) {
         let mut inner = self.lock();
-        let (stage, sent, last) = (Stage::Over(why), inner.sent, inner.last);
-        *inner = Inner { stage, sent, last, queue: VecDeque::new(), bytes: 0 };
+        let (sent, last) = (inner.sent, inner.last);
+        *inner = Inner::new(Stage::Over(why), sent);
+        inner.last = last;
         drop(inner);
         self.bell.ring();
     }
@@ -222,6 +228,7 @@ impl Mailbox {
         let mut inner = self.lock();
         let frame = inner.queue.pop_front()?;
         inner.bytes -= frame.len();
+        counted::gone(frame.len());
         Some(frame)
     }
 
@@ -229,6 +236,7 @@ impl Mailbox {
     pub(crate) fn put_back(&self, frame: Frame) {
         let mut inner = self.lock();
         inner.bytes += frame.len();
+        counted::waiting(frame.len());
         inner.queue.push_front(frame);
     }
 
@@ -237,6 +245,9 @@ impl Mailbox {
         let mut inner = self.lock();
         if !inner.queue.is_empty() {
             return None;
+        }
+        if let Some(wait) = &mut inner.wait {
+            wait.end();
         }
         if let (Stage::Live, Some((_, why))) = (inner.stage, inner.last) {
             inner.stage = Stage::Over(why);
@@ -268,8 +279,29 @@ impl Mailbox {
 }
 
 impl Inner {
+    fn new(stage: Stage, sent: Position) -> Self {
+        let (queue, wait) = (VecDeque::new(), Wait::of_new_mailbox());
+        Self { stage, sent, last: None, queue, bytes: 0, lag: None, wait }
+    }
+
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += frame.len();
+        counted::waiting(frame.len());
+        if let Some(wait) = &mut self.wait {
+            wait.begin();
+        }
         self.queue.push_back(frame);
+    }
+
+    /// All that was missed is queued: it has reached this stage.
+    pub(crate) fn reach(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.lag = None;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        counted::gone(self.bytes);
     }
 }

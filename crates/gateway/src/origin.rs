@@ -12,6 +12,7 @@ use actix_web::{Error, HttpResponse, web};
 use carillon_protocol::engine::HandshakeError;
 
 use crate::application::Application;
+use crate::counted;
 use crate::server::Server;
 
 /// What a preflight allows: what the official server's `cors` answers.
@@ -141,6 +142,7 @@ fn allow_methods(headers: &mut HeaderMap, asked: Option<HeaderValue>) {
 fn forbidden<A: Application>(path: &str) -> HttpResponse {
     const WHY: &str = "Forbidden: this origin is not allowed";
     let (content_type, body) = if path.starts_with(A::PATH) {
+        counted::handshake("forbidden");
         ("application/json", HandshakeError::forbidden(WHY).body())
     } else {
         let problem = serde_json::json!({

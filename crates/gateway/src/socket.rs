@@ -20,6 +20,7 @@ use serde_json::value::to_raw_value;
 use crate::application::Peer;
 use crate::asking::{Asked, Asker, Asking, Done};
 use crate::attendance::Visit;
+use crate::counted::{self, Counted};
 use crate::drive::{POLICY, RESTARTING};
 use crate::events::{Answer, Fresh};
 use crate::frames::{self, NAMESPACE};
@@ -58,6 +59,7 @@ struct Joined {
     reading: Reading,
     term: Term,
     visit: Visit,
+    counted: Counted,
 }
 
 /// Something this socket waited for: an answer, or a step of its reading.
@@ -163,7 +165,10 @@ impl Peer for Socket {
 
     /// Moves what waits to the link as far as it takes it, and sees to it that what is missing is read.
     fn pump(&mut self, machine: &mut Connection) {
-        let Some(Joined { reading, .. }) = &mut self.joined else { return };
+        let Some(Joined { reading, counted, .. }) = &mut self.joined else { return };
+        if machine.is_websocket() {
+            counted.upgraded();
+        }
         for _ in 0..TURN {
             if !machine.writable() {
                 // What is emitted while the link is full would else keep it from the log for as long.
@@ -248,7 +253,9 @@ impl Socket {
         };
         let term = Term::new(principal.expires_at(), self.gateway.admission.ends_at(principal));
         let visit = self.gateway.attendance.enter(principal, reading.mailbox());
-        self.joined = Some(Joined { reading, term, visit });
+        let transport = if machine.is_websocket() { counted::WEBSOCKET } else { counted::POLLING };
+        let counted = Counted::new(transport, principal.role());
+        self.joined = Some(Joined { reading, term, visit, counted });
         if machine.accept(NAMESPACE, &socket_id, Some(&pid)) {
             counter!("carillon_connects_total", "outcome" => "accepted").increment(1);
         } else {
@@ -264,6 +271,7 @@ impl Socket {
         if let Some(joined) = &mut self.joined {
             let (ends_at, now) = (self.gateway.admission.ends_at(&principal), self.gateway.wall_clock.now());
             joined.visit.renew(&principal);
+            joined.counted.renew(principal.role());
             joined.term = Term::renewed(expires_at, ends_at, now);
             if let Some(who) = who {
                 tracing::debug!(user = %who.user_id, role = principal.role().as_str(), "rooms changed");
@@ -289,6 +297,7 @@ impl Socket {
         let of_user = || self.gateway.user_limiter.check(&reading.who().user_id);
         if let Err(wait) = self.limiter.check().and_then(|()| of_user()) {
             self.strikes += 1;
+            counted::rate_limited("event");
             reply(machine, ack, &Answer::rate_limited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
             // A burst over the limit is a mistake; a whole burst more of refusals is a flood.
             if self.strikes > self.gateway.settings.event_burst.get() {

@@ -34,6 +34,7 @@ use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use crate::counted::{Counted, STREAM};
 use crate::frames;
 use crate::gateway::Gateway;
 use crate::hub::Barred;
@@ -117,6 +118,7 @@ impl Server<Gateway> {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Events {
             reading,
+            _counted: Counted::new(STREAM, user.role()),
             beat,
             ends_at: Instant::now().checked_add(Duration::from_millis(left)),
             draining: self.draining(),
@@ -151,6 +153,7 @@ impl Drop for Seat {
 /// An open stream.
 struct Events {
     reading: Reading,
+    _counted: Counted,
     beat: Interval,
     /// When the token ends, or before that the connection for a drain.
     ends_at: Option<Instant>,
@@ -168,7 +171,7 @@ impl Events {
                 self.beat.reset();
                 return Some(chunk);
             }
-            let Self { reading, beat, ends_at, draining, is_leaving, seat } = self;
+            let Self { reading, beat, ends_at, draining, is_leaving, seat, .. } = self;
             tokio::select! {
                 step = poll_fn(|cx| reading.poll_next(cx)) => match reading.heed(step) {
                     Ok(()) => {}

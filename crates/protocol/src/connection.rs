@@ -98,6 +98,12 @@ impl Connection {
         [self.engine.deadline(), self.socket.deadline()].into_iter().flatten().min()
     }
 
+    /// Whether it is on a WebSocket. See [`engine::Session::is_websocket`].
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.engine.is_websocket()
+    }
+
     /// Whether the driver should offer more to [`Connection::send`]. See [`engine::Session::writable`].
     #[must_use]
     pub fn writable(&self) -> bool {

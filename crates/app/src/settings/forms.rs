@@ -119,6 +119,18 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// Where an OTLP collector is. Without TLS: it is meant to be on the machine, or beside it.
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
+    url.map(|_| text.to_owned()).ok_or_else(|| format!("must be http://HOST:PORT, not {text:?}"))
+}
+
+/// A share, from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.trim().parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("must be a number from 0 to 1, not {text:?}"))
+}
+
 /// `name:key`. `place` is the entry's number in the list, since the entry itself must not be told.
 pub(super) fn publish_key(place: usize, text: &str) -> Result<PublishKey, String> {
     let Some((name, key)) = text.split_once(':') else {

@@ -9,7 +9,7 @@ use super::*;
 const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789012345678901234567890123456789");
 
 /// The contract's names and defaults, and those that have come since, in TOML; `None` is unset.
-const CONTRACT: [(&str, Option<&str>); 43] = [
+const CONTRACT: [(&str, Option<&str>); 45] = [
     ("SOCKET_HOST", Some("\"127.0.0.1\"")),
     ("SOCKET_PORT", Some("5000")),
     ("METRICS_PORT", None),
@@ -53,6 +53,8 @@ const CONTRACT: [(&str, Option<&str>); 43] = [
     ("USER_BURST", Some("400")),
     ("HANDSHAKE_RATE", Some("500")),
     ("HANDSHAKE_BURST", Some("5000")),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", None),
+    ("OTEL_TRACES_SAMPLER_ARG", Some("\"1\"")),
 ];
 
 fn reader(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Reader, Faults> {
@@ -194,6 +196,8 @@ fn numbers_are_whole_and_in_range() {
     }
     refused("MAX_PAYLOAD_BYTES", "10", "from 256 to");
     refused("MAILBOX_BYTES", "1000", "from 65536 to");
+    refused("OTEL_TRACES_SAMPLER_ARG", "2", "from 0 to 1");
+    refused("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318", "http://HOST:PORT");
     refused("RETENTION_DAYS", "0", "from 1 to");
     refused("DRAIN_SECONDS", "99999", "to 3600");
     refused("PRESENCE_GRACE_MS", "x", "from 0 to");

@@ -2,8 +2,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use carillon_domain::ports::{LastSeen, PortError};
-use carillon_domain::testing::{FixedClock, MemorySeen, principal};
+use carillon_domain::testing::{FixedClock, MemorySeen, block_on, principal};
 use carillon_domain::{Epoch, Head, Position, Presence};
+use metrics::with_local_recorder;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
 use crate::mailbox::Stage;
@@ -74,6 +76,27 @@ async fn visits_wait_for_a_store_that_is_away() {
     store.is_away.store(false, Ordering::SeqCst);
     tokio::time::sleep(TELL * 4).await;
     assert_eq!(noted(&store).await, BATCH * 2 + 1);
+}
+
+/// The latest are kept, and how many are not is counted.
+#[test]
+fn what_is_lost_while_the_store_is_away_is_counted() {
+    let store = Arc::new(Moody::default());
+    store.is_away.store(true, Ordering::SeqCst);
+    let reception = Reception::new(Presence::new(Duration::from_secs(5)), store as _);
+    let attendance = Attendance::new(reception, Arc::new(FixedClock::default()));
+    let seen = |n: usize| Seen {
+        user_id: format!("u{n}").parse().unwrap(),
+        role: Role::Patient,
+        profile_id: None,
+        at: attendance.clock.now(),
+    };
+    let mut unnoted: Vec<_> = (0..UNNOTED + 3).map(seen).collect();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    with_local_recorder(&recorder, || block_on(attendance.note(&mut unnoted)));
+    assert_eq!((unnoted.len(), unnoted[0].user_id.as_str()), (UNNOTED, "u3"));
+    let told = recorder.handle().render();
+    assert!(told.contains("carillon_last_seen_lost_total 3\n"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

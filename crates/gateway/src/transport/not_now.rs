@@ -8,6 +8,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::{DRAINING, FULL};
+use crate::counted;
+
 /// Why a new session is not begun now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotNow {
@@ -38,6 +41,19 @@ impl NotNow {
         }
     }
 
+    /// Counts the refusal; once for each.
+    pub(crate) fn count(self) {
+        counted::handshake(match self {
+            Self::Trouble(DRAINING) => "draining",
+            Self::Trouble(FULL) => "full",
+            Self::Trouble(_) => "crowded",
+            Self::TooOften { .. } => "too_often",
+        });
+        if matches!(self, Self::TooOften { .. }) {
+            counted::rate_limited("handshake");
+        }
+    }
+
     /// When to come back; and of a limit the same fields as the API's limits have.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let mut put = |name, value: u64| drop(headers.insert(name, value.into()));
@@ -52,6 +68,7 @@ impl NotNow {
 
 impl From<NotNow> for HttpResponse {
     fn from(not_now: NotNow) -> Self {
+        not_now.count();
         let mut answer = Self::build(not_now.status()).body(not_now.words());
         let plain = HeaderValue::from_static("text/plain; charset=UTF-8");
         answer.headers_mut().insert(header::CONTENT_TYPE, plain);

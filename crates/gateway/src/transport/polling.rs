@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{FULL, NotNow, new_sid};
 use crate::application::Application;
+use crate::counted;
 use crate::directory::Polling;
 use crate::doorstep::Place;
 use crate::drive::{Driver, Link};
@@ -34,7 +35,7 @@ pub(super) async fn open<A: Application>(
     };
     let (reply, answer) = oneshot::channel();
     let driver = Driver::new(server, sid, peer, place, reached, Some(reply));
-    actix_web::rt::spawn(driver.run(None));
+    counted::spawn(driver.run(None));
     respond(answer).await
 }
 

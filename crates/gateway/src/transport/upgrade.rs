@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::websocket::WebSocket;
 use super::{DRAINING, FULL, NotNow, find, new_sid};
 use crate::application::{Application, Handshake};
+use crate::counted;
 use crate::doorstep;
 use crate::drive::{Driver, Link};
 use crate::origin::Origin;
@@ -70,13 +71,13 @@ async fn converse<A: Application>(
     origin.allow(response.headers_mut());
     if let Err(fault) = io.send(h1::Message::Item((response, BodySize::None))).await {
         // A session that polls goes on polling; one without another link ends.
-        actix_web::rt::spawn(driver.run_without());
+        counted::spawn(driver.run_without());
         return Err(fault);
     }
     let parts = io.into_parts();
     let limit = server.settings.protocol.max_payload;
     let websocket = WebSocket::new(parts.io, parts.read_buf.to_vec(), limit);
-    actix_web::rt::spawn(driver.run(Some(websocket)));
+    counted::spawn(driver.run(Some(websocket)));
     Ok(())
 }
 
@@ -91,6 +92,7 @@ async fn accept<A: Application>(
         return Err(Refused::NotFound);
     }
     if matches!(origin, Origin::Foreign) {
+        counted::handshake("forbidden");
         return Err(HandshakeError::FORBIDDEN.into());
     }
     let query = request.uri().query().unwrap_or_default();
@@ -141,6 +143,7 @@ async fn answer(io: &mut Handover, refused: Refused, origin: &Origin) -> io::Res
             (response, HandshakeError::BAD_REQUEST.body())
         }
         Refused::NotNow(not_now) => {
+            not_now.count();
             let mut response = Response::new(not_now.status()).drop_body();
             not_now.write(response.headers_mut());
             (response, not_now.words().to_owned())

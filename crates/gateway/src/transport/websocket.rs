@@ -23,6 +23,8 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Error, Message as Frame};
 
+use crate::counted;
+
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read in two.
@@ -178,7 +180,7 @@ impl WebSocket {
     /// sent before.
     pub(crate) fn close(mut self, code: Option<u16>, gathered: &mut Vec<u8>) {
         self.keep(gathered, 0);
-        actix_web::rt::spawn(async move {
+        counted::spawn(async move {
             // A client that does not answer is cut off.
             drop(timeout(LINGER, self.say_goodbye(code)).await);
         });

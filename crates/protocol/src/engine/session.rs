@@ -177,6 +177,12 @@ impl Session {
         }
     }
 
+    /// Whether it is on a WebSocket, from the beginning or since the client upgraded.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.state == State::Socket
+    }
+
     /// Whether more may be sent: always on a WebSocket, where the driver's own write waits; on polling while
     /// the buffer is below its bound.
     #[must_use]
