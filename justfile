@@ -148,6 +148,15 @@ soak *sizes:
     CARILLON_BIN=$PWD/target/soak/release/carillon \
         tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left
 
+# Show that `just soak` notices a build that forgets one session in 1,000: it must fail, and for that reason
+soak-leak *sizes:
+    RUSTC_WORKSPACE_WRAPPER=$PWD/tests/leaking cargo build --release --package carillon --features count-allocations --target-dir target/soak
+    for size in SOAK_CYCLES=60 SOAK_CONNECTIONS=2000 {{ sizes }}; do export "$size"; done; \
+    export CARILLON_BIN=$PWD/target/soak/release/carillon; "$CARILLON_BIN" --version | grep leaks; \
+    if tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left 2>&1 | tee target/soak/leak.log; \
+    then echo "soak-leak: it was not noticed" >&2; exit 1; fi; \
+    grep "bytes more with each cycle" target/soak/leak.log
+
 # Write what the code says of its API into docs/api; a test holds them current
 api-docs:
     cargo run --quiet --package carillon-api --example documents -- docs/api
