@@ -16,9 +16,33 @@ default:
 build:
     cargo build --workspace
 
+# Where it is built is not in it: the same commit, compiler and target give the same bytes in any checkout.
+
 # Build what is shipped, with the page: target/dist/carillon, whose `--version` names the commit
 dist: web
-    CARILLON_COMMIT=$(git rev-parse --short=12 HEAD) cargo build --locked --profile dist --package carillon
+    cargo=${CARGO_HOME:-$HOME/.cargo}; export CARILLON_COMMIT=$(git rev-parse --short=12 HEAD); \
+    export RUSTFLAGS="--remap-path-prefix=$PWD=. --remap-path-prefix=$cargo=cargo"; \
+    export CFLAGS="-ffile-prefix-map=$PWD=. -ffile-prefix-map=$cargo=cargo"; \
+    cargo build --locked --profile dist --package carillon
+    if [ -n "$(git status --porcelain)" ]; then echo "dist: the working tree has changes that the commit does not" >&2; fi
+    sha256sum target/dist/carillon
+
+# What the licences of the binary's parts ask to be told with it: target/dist/NOTICES.txt (installs cargo-about where it is missing)
+notices:
+    export PATH="$PWD/.tools/cargo/bin:$PATH"; \
+    cargo about --version >/dev/null 2>&1 || cargo install cargo-about --quiet --locked --features cli --root .tools/cargo; \
+    mkdir -p target/dist; \
+    cargo about generate --locked --fail --config deploy/notices/about.toml --manifest-path crates/app/Cargo.toml \
+        --output-file target/dist/NOTICES.txt deploy/notices/notices.hbs
+
+# Bills of materials, CycloneDX: target/sbom/{carillon,web}.cdx.json (installs cargo-cyclonedx where it is missing)
+sbom: web
+    export PATH="$PWD/.tools/cargo/bin:$PATH"; \
+    cargo cyclonedx --version >/dev/null 2>&1 || cargo install cargo-cyclonedx --quiet --locked --root .tools/cargo; \
+    mkdir -p target/sbom; \
+    cargo cyclonedx --quiet --format json --target x86_64-unknown-linux-gnu --manifest-path crates/app/Cargo.toml --override-filename bom; \
+    sed "s|$PWD|.|g" crates/app/bom.json >target/sbom/carillon.cdx.json; find crates tests -name bom.json -not -path '*/node_modules/*' -delete
+    cd {{ web }} && npm sbom --sbom-format cyclonedx --sbom-type application >../../../target/sbom/web.cdx.json
 
 # What a change must pass: formatting, lints, docs, spelling (where `typos` is installed)
 check:
@@ -26,6 +50,10 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
     if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling not checked"; fi
+
+# Every test, and which share of the product's lines they ran: it must be at least 80 %, and what the README says
+coverage:
+    tests/coverage {{ just_executable() }} --justfile {{ justfile() }} test
 
 # Every test. The integration tests drive the built binary with the official client and with Chromium, over servers of their own
 test: test-js test-browser
@@ -140,6 +168,15 @@ soak *sizes:
     CARILLON_BIN=$PWD/target/soak/release/carillon \
         tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left
 
+# Show that `just soak` notices a build that forgets one session in 1,000: it must fail, and for that reason
+soak-leak *sizes:
+    RUSTC_WORKSPACE_WRAPPER=$PWD/tests/leaking cargo build --release --package carillon --features count-allocations --target-dir target/soak
+    for size in SOAK_CYCLES=60 SOAK_CONNECTIONS=2000 {{ sizes }}; do export "$size"; done; \
+    export CARILLON_BIN=$PWD/target/soak/release/carillon; "$CARILLON_BIN" --version | grep leaks; \
+    if tests/with-servers cargo test --package carillon-tests --test it -- --nocapture soak::nothing_is_left 2>&1 | tee target/soak/leak.log; \
+    then echo "soak-leak: it was not noticed" >&2; exit 1; fi; \
+    grep "bytes more with each cycle" target/soak/leak.log
+
 # Write what the code says of its API into docs/api; a test holds them current
 api-docs:
     cargo run --quiet --package carillon-api --example documents -- docs/api
@@ -157,9 +194,13 @@ fmt:
 docs:
     cargo doc --workspace --no-deps
 
-# Advisories, licences and duplicate bans of the dependencies (needs cargo-deny)
-deny:
-    cargo deny check
+# `just deny bans licenses sources` where the advisories cannot be fetched.
+
+# Advisories, licences, sources and bans of the dependencies (installs cargo-deny where it is missing)
+deny *what:
+    export PATH="$PWD/.tools/cargo/bin:$PATH"; \
+    cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --quiet --locked --root .tools/cargo; \
+    cargo deny check {{ what }}
 
 # Remove what ./just has installed
 clean-tools:

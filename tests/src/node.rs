@@ -116,6 +116,8 @@ impl NodeSettings {
     fn command(&self, dir: &Path) -> Command {
         let mut command = Command::new((self.program)());
         command.current_dir(dir).env_clear().envs(self.env.iter().cloned());
+        // Where counters go, when coverage is measured.
+        command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }

@@ -15,7 +15,10 @@ pub(crate) const COMMIT: &str = match option_env!("CARILLON_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
-static WITH_COMMIT: LazyLock<String> = LazyLock::new(|| format!("{VERSION} (commit {COMMIT})"));
+/// What a build that must not serve anyone says of itself.
+pub(crate) const WARNING: &str =
+    if cfg!(leak_sessions) { ": it leaks sessions, to try the soak by" } else { "" };
+static WITH_COMMIT: LazyLock<String> = LazyLock::new(|| format!("{VERSION} (commit {COMMIT}){WARNING}"));
 
 const AFTER_HELP: &str = "\
 Settings come from environment variables (SOCKET_PORT, DATABASE_URL, JWT_SECRET, …) or from a

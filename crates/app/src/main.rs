@@ -59,6 +59,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Serve => {
             let settings = load(Tokens::Required)?;
             let _telemetry = telemetry::start(&settings)?;
+            if !cli::WARNING.is_empty() {
+                tracing::warn!("this is no build to be used{}", cli::WARNING);
+            }
             actix_web::rt::System::new().block_on(async { Node::start(&settings, None).await?.run().await })
         }
         Command::Demo => {

@@ -12,7 +12,7 @@ function compressed(): Plugin {
     name: "compressed",
     apply: "build",
     async writeBundle({ dir = "dist" }) {
-      const names = (await readdir(dir)).filter((name) => /\.(html|js|css|svg)$/.test(name));
+      const names = (await readdir(dir)).filter((name) => /\.(html|js|css|svg|txt)$/.test(name));
       await Promise.all(
         names.map(async (name) => {
           const file = join(dir, name);
@@ -30,6 +30,8 @@ export default defineConfig({
     // The page's policy allows no data: addresses, and nothing inline.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The notices of what is bundled, which its licences ask for; the page names the file.
+    license: { fileName: "licenses.txt" },
     rolldownOptions: {
       onLog: (level, log, report) => {
         // "use client" is for frameworks that render on a server; here all is the client's.
