@@ -29,6 +29,9 @@ pub(crate) enum Session<A: Application> {
     Direct,
 }
 
+/// How a session's task hears of what others want of it: by requests, if there are any, and that the node drains.
+pub(crate) type Reach<A> = (Option<mpsc::Receiver<Link<A>>>, Arc<Bell>);
+
 /// A session, and how its task is told that the node has begun to drain.
 struct Entry<A: Application>(Session<A>, Arc<Bell>);
 
@@ -68,11 +71,7 @@ impl<A: Application> Directory<A> {
     }
 
     /// Notes a session that is reached by requests, unless `most` are here already.
-    pub(crate) fn open_polling(
-        &self,
-        sid: &str,
-        most: usize,
-    ) -> Option<(Option<mpsc::Receiver<Link<A>>>, Arc<Bell>)> {
+    pub(crate) fn open_polling(&self, sid: &str, most: usize) -> Option<Reach<A>> {
         let (links, requests) = mpsc::channel(LINKS);
         let polling = Polling { links, posting: Arc::default() };
         Some((Some(requests), self.open(sid, Session::Polling(polling), most)?))

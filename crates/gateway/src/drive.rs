@@ -27,6 +27,7 @@ use crate::alarm::Alarm;
 use crate::application::{Application, MachineOf, Peer};
 use crate::bell::Bell;
 use crate::counted;
+use crate::directory::Reach;
 use crate::doorstep::Place;
 use crate::limiter::Limiter;
 use crate::server::Server;
@@ -115,7 +116,7 @@ impl<A: Application> Driver<A> {
         sid: String,
         peer: A::Peer,
         place: Place,
-        (links, bell): (Option<mpsc::Receiver<Link<A>>>, Arc<Bell>),
+        (links, bell): Reach<A>,
         poll: Option<oneshot::Sender<Result<ByteString, HandshakeError>>>,
     ) -> Box<Self> {
         counted::handshake("opened");

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -95,8 +94,11 @@ impl Session {
 
     /// Lets go on what is under way, while the link is full.
     fn work(&mut self) {
-        let work = poll_fn(|cx| Poll::Ready(self.peer.poll_work(cx)));
-        turn(&mut pin!(work));
+        let mut work = poll_fn(|cx| {
+            self.peer.poll_work(cx);
+            Poll::Ready(())
+        });
+        turn(&mut work);
     }
 
     /// The link is found to be broken.
