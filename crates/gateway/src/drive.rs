@@ -9,8 +9,6 @@
 //! The WebSocket of an upgrading client may arrive on another worker than its polls, whose IO driver it is registered
 //! with; so the driver moves to it, whole, and goes on there.
 
-use std::cell::Cell;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,6 +31,10 @@ use crate::limiter::Limiter;
 use crate::server::Server;
 use crate::transport::{Received, WebSocket, gather};
 
+mod driving;
+
+pub(crate) use driving::Driving;
+
 /// The WebSocket close code that says "come back, to another node if you can" (RFC 6455 registry: Service Restart).
 pub(crate) const RESTARTING: u16 = 1012;
 /// The WebSocket close code for one who will not keep the rules (RFC 6455 §7.4.1).
@@ -43,11 +45,6 @@ const STALLED: Duration = Duration::from_secs(30);
 const GATHERED: usize = 16 * 1024;
 /// What one connection takes up before the others of its worker have their turn.
 const TURNS: usize = 64;
-
-thread_local! {
-    /// Where what is to be sent is gathered, by one connection at a time.
-    static GATHERING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
 
 /// An HTTP request for a session's task.
 pub(crate) enum Link<A: Application> {
@@ -86,9 +83,6 @@ pub(crate) struct Driver<A: Application> {
     /// Of what it waits for, the one that is looked at first: each in turn, so that none keeps another waiting.
     first: u8,
 }
-
-/// A driver at work: the task of its connection.
-pub(crate) struct Driving<A: Application>(Option<Box<Driver<A>>>);
 
 /// What ended a wait.
 enum Wake<A: Application> {
@@ -150,7 +144,7 @@ impl<A: Application> Driver<A> {
         self.websocket = websocket;
         // It belongs to the worker that the connection was on before.
         self.alarm = Alarm::default();
-        Driving(Some(self))
+        Driving::new(self)
     }
 
     /// Does all there is to do. What it was asked for last, if that takes the driver itself.
@@ -348,60 +342,6 @@ impl<A: Application> Driver<A> {
         if let Some(websocket) = self.websocket.take() {
             websocket.close(code, gathered);
         }
-    }
-}
-
-impl<A: Application> Future for Driving<A> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(driver) = &mut self.0 else { return Poll::Ready(()) };
-            let mut gathered = GATHERING.take();
-            let driven = driver.drive(&mut gathered, cx);
-            // One long message does not make the buffer a large one for good.
-            gathered.clear();
-            gathered.shrink_to(4 * GATHERED);
-            GATHERING.set(gathered);
-            match driven {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => {
-                    #[cfg(leak_sessions)]
-                    self.0.take().map(leak);
-                    self.0 = None;
-                }
-                Poll::Ready(Some(link)) => self.move_on(link),
-            }
-        }
-    }
-}
-
-impl<A: Application> Driving<A> {
-    /// Gives the driver to the WebSocket that asks for it, if that is allowed.
-    fn move_on(&mut self, link: Link<A>) {
-        let (Link::Upgrade(reply), Some(driver)) = (link, &mut self.0) else { return };
-        if let Err(refusal) = driver.machine.request(Request::Probe, driver.server.now()) {
-            return drop(reply.send(Err(refusal)));
-        }
-        if let Some(driver) = self.0.take()
-            && let Err(Ok(mut driver)) = reply.send(Ok(driver))
-        {
-            // The WebSocket has gone already.
-            driver.machine.handle(Input::SocketFailed, driver.server.now());
-            self.0 = Some(driver);
-        }
-    }
-}
-
-impl<A: Application> Unpin for Driving<A> {}
-
-/// What the soak must notice: one session in 1,000 that is gone from every list and still in memory.
-#[cfg(leak_sessions)]
-fn leak<A: Application>(driver: Box<Driver<A>>) {
-    static ENDED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    if ENDED.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 1_000 == 0 {
-        driver.server.directory.close(&driver.sid);
-        std::mem::forget(driver);
     }
 }
 

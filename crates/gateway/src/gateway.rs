@@ -8,6 +8,7 @@ use actix_web::http::header::AUTHORIZATION;
 use carillon_domain::ports::{Clock, Connections, Explain, Fanout, Log, Pids, PortError};
 use carillon_domain::{
     Admission, Broadcaster, Entitled, Follower, Head, KindRules, Position, Principal, Reader, Reception, Row,
+    UNREAD_BOUND,
 };
 use carillon_protocol::engine::HandshakeError;
 use futures_util::FutureExt as _;
@@ -189,7 +190,14 @@ impl Gateway {
             }
             .boxed()
         };
-        self.counts.ask((who, up_to), count).await
+        match self.counts.ask((Arc::clone(&who), up_to), count).await? {
+            UNREAD_BOUND => {
+                // It may take more than one look, for which the others need not wait.
+                let _turn = self.store_turn().await;
+                self.reader.unread(&who, up_to).await
+            }
+            unread => Ok(unread),
+        }
     }
 }
 

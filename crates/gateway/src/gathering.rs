@@ -18,9 +18,12 @@ const TURNS: usize = 2;
 /// Questions in one.
 const MOST: usize = 256;
 
-/// Where questions of one kind are gathered.
+type Waiting<Q, A> = (Q, oneshot::Sender<Result<A, PortError>>);
+
+/// Where questions of one kind are gathered. A connection asks one at a time, so that there are no more of them than
+/// connections.
 pub(crate) struct Gathering<Q, A> {
-    waiting: Mutex<Vec<(Q, oneshot::Sender<A>)>>,
+    waiting: Mutex<Vec<Waiting<Q, A>>>,
     turns: Semaphore,
 }
 
@@ -31,12 +34,12 @@ impl<Q, A> Default for Gathering<Q, A> {
 }
 
 impl<Q: Clone, A> Gathering<Q, A> {
-    fn waiting(&self) -> MutexGuard<'_, Vec<(Q, oneshot::Sender<A>)>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting<Q, A>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to one question; `ask` answers several in their order. Where that fails, each asks for itself: one that
-    /// cannot be answered keeps no other from its answer.
+    /// The answer to one question; `ask` answers several in their order. Where the store is away, that is the answer to all of
+    /// them; where it fails otherwise, each asks for itself: one that cannot be answered keeps no other from its answer.
     ///
     /// # Errors
     /// Those of `ask`, for this question alone.
@@ -52,7 +55,7 @@ impl<Q: Clone, A> Gathering<Q, A> {
             let turn = tokio::select! {
                 biased;
                 answer = &mut answer => match answer {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => return answer,
                     // Whoever asked for it has failed, or gone.
                     Err(_) => break,
                 },
@@ -60,16 +63,30 @@ impl<Q: Clone, A> Gathering<Q, A> {
             };
             let (questions, replies): (Vec<Q>, Vec<_>) = {
                 let mut waiting = self.waiting();
+                // While the store was slow, many may have come and gone.
+                waiting.retain(|(_, reply)| !reply.is_closed());
                 let most = waiting.len().min(MOST);
                 waiting.drain(..most).unzip()
             };
             // With nothing left to ask, this question too is being asked by someone.
             is_asked = questions.is_empty();
-            if !is_asked && let Ok(answers) = ask(questions).await {
-                for (reply, answer) in replies.into_iter().zip(answers) {
-                    // It may have gone.
-                    drop(reply.send(answer));
+            if is_asked {
+                continue;
+            }
+            match ask(questions).await {
+                Ok(answers) => {
+                    for (reply, answer) in replies.into_iter().zip(answers) {
+                        // It may have gone.
+                        drop(reply.send(Ok(answer)));
+                    }
                 }
+                Err(PortError::Unavailable { port, source }) => {
+                    let text = source.to_string();
+                    for reply in replies {
+                        drop(reply.send(Err(PortError::Unavailable { port, source: text.clone().into() })));
+                    }
+                }
+                Err(_) => {}
             }
             drop(turn);
         }
@@ -120,6 +137,22 @@ mod tests {
         for (n, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.ok(), (n != 13).then_some(n * 10));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_asked_once_for_all() {
+        let (gathering, asked) = (Gathering::<usize, usize>::default(), Mutex::new(Vec::new()));
+        let away = |all: Vec<usize>| {
+            asked.lock().unwrap().push(all.len());
+            sleep(Duration::from_millis(1))
+                .map(|()| Err(PortError::Unavailable { port: "test", source: "gone".into() }))
+                .boxed()
+        };
+        let answers = join_all((0..200).map(|n| gathering.ask(n, away))).await;
+        assert!(
+            answers.iter().all(|answer| matches!(answer, Err(PortError::Unavailable { port: "test", .. })))
+        );
+        assert!(asked.lock().unwrap().len() < 5, "{asked:?}");
     }
 
     #[tokio::test(start_paused = true)]

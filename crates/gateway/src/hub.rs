@@ -5,13 +5,11 @@
 //! without a gap and without a side buffer.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carillon_domain::ports::{Clock, Resumed};
 use carillon_domain::{
-    BlockList, Entitled, Entitlement, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row,
-    Timestamp, UserId,
+    BlockList, Entitled, Epoch, Head, KindRules, Memo, MuteList, Offset, Position, Room, Row, Timestamp,
 };
 use carillon_protocol::Frame;
 use metrics::{counter, gauge};
@@ -362,42 +360,6 @@ impl Hub {
         inner.sent = end;
         inner.reach(next);
         CaughtUp::Done
-    }
-}
-
-impl State {
-    fn members(&self, room: &Room) -> impl Iterator<Item = (MemberId, &Member)> + use<'_> {
-        self.rooms.get(room).into_iter().flat_map(Members::iter)
-    }
-
-    fn add(&mut self, who: &Arc<Entitled>, id: MemberId, mailbox: &Arc<Mailbox>) {
-        for Entitlement { room, since } in &who.rooms {
-            let member = Member { who: Arc::clone(who), mailbox: Arc::clone(mailbox), since: *since };
-            match self.rooms.entry(room.clone()) {
-                Entry::Occupied(mut members) => members.get_mut().add(id, member),
-                Entry::Vacant(room) => drop(room.insert(Members::One(id, member))),
-            }
-        }
-    }
-
-    fn remove(&mut self, who: &Entitled, id: MemberId) {
-        for entitlement in &who.rooms {
-            if let Some(members) = self.rooms.get_mut(&entitlement.room)
-                && members.remove(id)
-            {
-                self.rooms.remove(&entitlement.room);
-            }
-        }
-    }
-
-    /// Ends what has this session by an earlier claim, and names it. Nobody but its user can come by its id.
-    fn supersede(&self, user: &UserId, socket_id: &str, claim: u64) -> Option<MemberId> {
-        let own = Room::user(user);
-        let (id, old) = self.members(&own).find(|(_, member)| {
-            &**member.mailbox.socket_id() == socket_id && member.mailbox.claim() < claim
-        })?;
-        old.mailbox.end(Over::Superseded);
-        Some(id)
     }
 }
 

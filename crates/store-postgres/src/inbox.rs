@@ -1,7 +1,8 @@
 //! Each user's inbox: entering it and looking things up. `listing` pages through it, `marks` marks, `unread` counts.
 //!
-//! What takes several statements takes them in one transaction. It holds no lock but on its own user's rows, so that a
-//! node which freezes in the middle holds up that user alone, and that until the server ends the transaction.
+//! What takes several statements takes them in one transaction. It holds no lock but on its own users' rows, so that a
+//! node which freezes in the middle holds up those alone (and whoever enters together with one of them for the first time),
+//! and that until the server ends the transaction.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,14 +99,7 @@ impl Inbox for PostgresStore {
     ) -> Result<Vec<u32>, PortError> {
         let asked: &Vec<_> = &all.iter().map(|(who, up_to)| (who.as_ref(), *up_to)).collect();
         let count = |mut c: Lease| async move { Ok((unread::count_all(&mut c, asked, now).await?, c)) };
-        let mut counts = self.readers.run(PORT, count).await?;
-        for (count, (who, up_to)) in counts.iter_mut().zip(all) {
-            // At the bound it may take more than one look.
-            if *count == UNREAD_BOUND {
-                *count = self.unread(who, *up_to, now).await?;
-            }
-        }
-        Ok(counts)
+        self.readers.run(PORT, count).await
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {

@@ -5,8 +5,9 @@ use carillon_domain::ports::{Broadcasts, Change, Creation, Due, Fired, Firing, N
 use carillon_domain::{
     AuditNote, Broadcast, BroadcastDraft, BroadcastId, BroadcastQuery, IdempotencyKey, Timestamp,
 };
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use uuid::Uuid;
 
 use crate::error::StepError;
@@ -159,11 +160,12 @@ fn list(connection: &mut SqliteConnection, query: BroadcastQuery) -> Result<Vec<
     found.load(connection)?.into_iter().map(read).collect()
 }
 
-fn due(connection: &mut SqliteConnection, limit: u32) -> Result<Due, StepError> {
+pub(crate) fn due(connection: &mut SqliteConnection, limit: u32) -> Result<Due, StepError> {
     use broadcasts as b;
     let now = now(connection)?;
     let records: Vec<Record> = b::table
-        .filter(b::status.eq(SCHEDULED).and(b::publish_at.le(now)))
+        // Not bound: the index of those that are scheduled is known to hold them by their text alone.
+        .filter(sql::<Bool>("status = 'scheduled'").and(b::publish_at.le(now)))
         .order((b::publish_at, b::id))
         .limit(limit.into())
         .select(Record::as_select())

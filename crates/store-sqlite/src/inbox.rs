@@ -100,20 +100,11 @@ impl Inbox for SqliteStore {
         all: &[(Arc<Entitled>, Position)],
         now: Timestamp,
     ) -> Result<Vec<u32>, PortError> {
-        let mut counts: Vec<u32> = {
-            let all = all.to_vec();
-            let step = move |c: &mut SqliteConnection| {
-                all.iter().map(|(who, up_to)| unread::count(c, who, *up_to, now)).collect()
-            };
-            self.readers.run(PORT, move |connection| connection.transaction(step)).await?
+        let all = all.to_vec();
+        let step = move |c: &mut SqliteConnection| {
+            all.iter().map(|(who, up_to)| unread::count(c, who, *up_to, now)).collect()
         };
-        for (count, (who, up_to)) in counts.iter_mut().zip(all) {
-            // At the bound it may take more than one look.
-            if *count == UNREAD_BOUND {
-                *count = self.unread(who, *up_to, now).await?;
-            }
-        }
-        Ok(counts)
+        self.readers.run(PORT, move |connection| connection.transaction(step)).await
     }
 
     async fn mark(&self, who: &Entitled, mark: &Mark, now: Timestamp) -> Result<Option<Marked>, PortError> {

@@ -330,6 +330,16 @@ mod bounds {
         assert!(all.iter().flat_map(|(_, plan)| plan).any(|line| line.contains("USING COVERING INDEX")));
     }
 
+    /// Each node asks four times a second, and those that were sent stay.
+    #[test]
+    fn what_is_due_is_found_among_what_is_scheduled() {
+        let (_directory, path) = place();
+        block_on(open(&path));
+        let plans = plans(&path, |connection| drop(crate::broadcasts::due(connection, 10).unwrap()));
+        let (_, plan) = plans.iter().find(|(sql, _)| sql.contains("broadcasts")).unwrap();
+        assert!(plan[0].contains("USING INDEX broadcasts_by_time (publish_at<?)"), "{plan:?}");
+    }
+
     /// The check above would notice: without the index, there is a scan.
     #[test]
     fn without_the_index_there_is_a_scan() {

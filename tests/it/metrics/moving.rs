@@ -85,6 +85,7 @@ async fn a_connection(mut watch: Watch) -> Moved {
     let _online = clinic.client(Connect::by(&ann()).over(&["polling"])).await;
     becomes(&clinic.http, "carillon_connections{transport=\"polling\",role=\"patient\"}", 1.0).await;
     let mut upgrading = clinic.client(Connect::by(&eve())).await;
+    upgrading.connected().await;
     upgrading.upgraded().await;
     becomes(&clinic.http, "carillon_connections{transport=\"websocket\",role=\"admin\"}", 1.0).await;
     becomes(&clinic.http, "carillon_connections{transport=\"polling\",role=\"admin\"}", 0.0).await;

@@ -6,6 +6,7 @@ use carillon_tests::NodeSettings;
 use carillon_tests::clinic::note;
 use carillon_tests::raw::{Heard, RawSocket, UPGRADE, announce, frame};
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Stage, someone};
@@ -159,6 +160,23 @@ async fn w10_a_flood_of_pings_is_closed_for_policy() {
     let log = stage.node.log();
     assert!(log.contains("forced server close"), "{log}");
     stage.is_unharmed_by("a flood of pings").await;
+}
+
+/// Fragments that make no message are no reason to read on and on: each worker has other connections. Two for each of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn w10_a_flood_of_empty_fragments_keeps_nobody_waiting() {
+    let mut stage = Stage::open().await;
+    let mut floods = JoinSet::new();
+    for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+        let mut socket = stage.joined().await;
+        socket.tcp.send(frame(BEGIN, b"4")).await.unwrap();
+        let many = frame(MORE, b"").repeat(10_000);
+        floods.spawn(async move { while socket.tcp.send(&many).await.is_ok() {} });
+    }
+    for _ in 0..10 {
+        stage.is_unharmed_by("a flood of empty fragments").await;
+    }
+    assert!(floods.try_join_next().is_none(), "a flood has ended");
 }
 
 #[tokio::test]

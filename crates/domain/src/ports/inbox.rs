@@ -82,7 +82,8 @@ pub trait Inbox: Send + Sync {
     /// As all ports.
     async fn unread(&self, who: &Entitled, up_to: Position, now: Timestamp) -> Result<u32, PortError>;
 
-    /// [`Inbox::unread`] for several, answered in their order, each up to a place of its own.
+    /// [`Inbox::unread`] for several, answered in their order, each up to a place of its own. It is one look at each: where
+    /// the answer is the bound, `unread` may find less.
     ///
     /// # Errors
     /// As all ports.

@@ -27,14 +27,18 @@ use crate::counted;
 
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read in two.
-const READ_BUFFER: usize = 128;
+/// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read piece by piece.
+const READ_BUFFER: usize = 256;
+/// Pieces read before others have their turn: frames that make no message would else be read for as long as they come.
+const READS: u32 = 64;
 
 /// A WebSocket of a client.
 pub(crate) struct WebSocket {
     codec: tungstenite::WebSocket<Io>,
     /// What was gathered and the socket has not taken. Nothing more is gathered until it has.
     unsent: Vec<u8>,
+    /// The codec has met a fault or the end, after which it is not to be asked again.
+    is_over: bool,
 }
 
 /// The connection, as the codec uses it.
@@ -42,10 +46,13 @@ struct Io {
     tcp: TcpStream,
     /// A frame of the codec's own may be sent by half.
     is_amid: bool,
+    reads_left: u32,
 }
 
 impl Read for Io {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(left) = self.reads_left.checked_sub(1) else { return Err(ErrorKind::WouldBlock.into()) };
+        self.reads_left = left;
         self.tcp.try_read(buffer)
     }
 }
@@ -94,31 +101,55 @@ impl WebSocket {
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let io = Io { tcp, is_amid: false };
+        let io = Io { tcp, is_amid: false, reads_left: 0 };
         let codec = tungstenite::WebSocket::from_partially_read(io, early, Role::Server, Some(config));
-        Self { codec, unsent: Vec::new() }
+        Self { codec, unsent: Vec::new(), is_over: false }
     }
 
     /// What the client sends next.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        if self.is_over {
+            return Poll::Ready(Received::Closed);
+        }
+        self.codec.get_mut().reads_left = READS;
         loop {
             return Poll::Ready(match self.codec.read() {
-                Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => {
-                    match ready!(self.tcp().poll_read_ready(cx)) {
-                        Ok(()) => continue,
-                        Err(_) => Received::Failed(None),
-                    }
-                }
+                Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => match self.poll_more(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(_)) => Received::Failed(None),
+                },
                 Ok(Frame::Text(text)) => match ByteString::try_from(Bytes::from(text)) {
                     Ok(text) => Received::Message(Message::Text(text)),
                     Err(_) => Received::Failed(Some(1007)),
                 },
                 Ok(Frame::Binary(bytes)) => Received::Message(Message::Binary(bytes)),
                 Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_)) => Received::Control,
-                Ok(Frame::Close(_)) | Err(Error::ConnectionClosed) => Received::Closed,
-                Err(fault) => Received::Failed(code_of(&fault)),
+                Ok(Frame::Close(_)) => Received::Closed,
+                Err(fault) => {
+                    self.is_over = true;
+                    match fault {
+                        Error::ConnectionClosed => Received::Closed,
+                        fault => Received::Failed(code_of(&fault)),
+                    }
+                }
             });
         }
+    }
+
+    /// Whether the codec can go on: there is more to read, or what it answers itself can be sent.
+    fn poll_more(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = self.codec.get_ref();
+        if io.reads_left == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if io.is_amid
+            && let Poll::Ready(ready) = io.tcp.poll_write_ready(cx)
+        {
+            return Poll::Ready(ready);
+        }
+        io.tcp.poll_read_ready(cx)
     }
 
     /// Whether something waits to be sent.
