@@ -16,7 +16,7 @@ default:
 build:
     cargo build --workspace
 
-# Where it is built is not in it: the same commit, compiler and target give the same bytes in any checkout.
+# Where it is built is not in it.
 
 # Build what is shipped, with the page: target/dist/carillon, whose `--version` names the commit
 dist: web
