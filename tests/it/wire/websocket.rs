@@ -173,7 +173,7 @@ async fn w10_a_flood_of_empty_fragments_keeps_nobody_waiting() {
         let many = frame(MORE, b"").repeat(10_000);
         floods.spawn(async move { while socket.tcp.send(&many).await.is_ok() {} });
     }
-    for _ in 0..10 {
+    for _ in 0..3 {
         stage.is_unharmed_by("a flood of empty fragments").await;
     }
     assert!(floods.try_join_next().is_none(), "a flood has ended");
