@@ -55,7 +55,9 @@ pub(crate) fn section(options: &Options, sizes: &Sizes, kinds: &[Kind], runs: &[
         let (title, file) = (figure.title(sizes), format!("{}.svg", figure.id));
         let bars: Vec<Bar> = kinds.iter().filter_map(bar).collect();
         if !bars.is_empty() {
-            chart::bars(&folder.join(&file), &title, figure.unit, &bars)?;
+            if !options.no_page {
+                chart::bars(&folder.join(&file), &title, figure.unit, &bars)?;
+            }
             let _ = writeln!(text, "![{title}, {}]({CHARTS}/{file})", figure.unit);
         }
     }
