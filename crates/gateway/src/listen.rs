@@ -27,6 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long what was sent may wait for a client that does not take it, dead or unwilling: then the kernel ends its
 /// connection. Of a response that streams, actix itself would wait for ever.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Connections that may wait to be accepted, if the system lets them (Linux: `net.core.somaxconn`, 4,096).
+const WAITING: i32 = 4_096;
 /// How long requests under way may take to end when the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -41,6 +43,7 @@ pub fn listen<A: Application>(
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<(actix_server::Server, SocketAddr)> {
     let listener = std::net::TcpListener::bind(address.to_socket_addrs()?.collect::<Vec<_>>().as_slice())?;
+    listen_at_length(&listener);
     let address = listener.local_addr()?;
     let running = actix_server::Server::build()
         .disable_signals()
@@ -79,6 +82,14 @@ pub fn listen<A: Application>(
         })?
         .run();
     Ok((running, address))
+}
+
+/// The standard library lets 128 connections wait to be accepted. When everyone comes back at once the kernel drops the others'
+/// SYN, and they try again a second later.
+fn listen_at_length(listener: &std::net::TcpListener) {
+    if let Err(fault) = socket2::SockRef::from(listener).listen(WAITING) {
+        tracing::warn!(error = %fault, "few connections may wait to be accepted");
+    }
 }
 
 /// Without Nagle's delay: the second of two small messages would otherwise wait for the first one's acknowledgement,

@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum as _};
 
 use crate::bench::raise_descriptors;
 use figures::Run;
+use phases::Phase;
 use servers::Kind;
 
 /// Against whom, and how long.
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     /// The servers, comma-separated; all of them without.
     #[arg(long, value_enum, value_delimiter = ',')]
     servers: Vec<Kind>,
+    /// What is measured, comma-separated; all of it without. The page is left as it is.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    phases: Vec<Phase>,
     /// A tenth of the clients and of the time, to try it out.
     #[arg(long)]
     quick: bool,
@@ -64,11 +68,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let sizes = if options.quick { Sizes::QUICK } else { Sizes::FULL };
     raise_descriptors(sizes.many)?;
     let kinds = if options.servers.is_empty() { Kind::value_variants() } else { &options.servers };
+    let phases = if options.phases.is_empty() { Phase::value_variants() } else { &options.phases };
     let (mut runs, mut failed) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         for &server in kinds {
             eprintln!("round {round}: {}", server.name());
-            match phases::all(server, &sizes) {
+            match phases::all(server, &sizes, phases) {
                 Ok(phases) => runs.push(Run { server, round, phases }),
                 Err(error) => failed.push(format!("round {round}, {}: {error:#}", server.name())),
             }
@@ -78,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let section = page::section(options, &sizes, kinds, &runs)?;
     eprint!("{section}");
-    if !options.no_page {
+    if !options.no_page && options.phases.is_empty() {
         page::replace(&options.page, "peers", &section)?;
     }
     ensure!(failed.is_empty(), "{}", failed.join("\n"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use carillon_tests::User;
 use carillon_tests::node::PUBLISH_KEY;
+use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -27,7 +28,7 @@ const STEADY_AT_MOST: usize = 30;
 const WARM: usize = 100;
 
 /// What was measured together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     ConnectFew,
@@ -202,30 +203,43 @@ impl Faults {
     }
 }
 
-/// All phases against one kind of server: three processes, for few clients, for many, and for polling ones.
-pub(crate) fn all(kind: Kind, sizes: &Sizes) -> Result<Vec<Measured>> {
+/// These phases against one kind of server: three processes, for few clients, for many, and for polling ones.
+pub(crate) fn all(kind: Kind, sizes: &Sizes, phases: &[Phase]) -> Result<Vec<Measured>> {
+    use Phase::{
+        BroadcastFew, BroadcastFewEight, BroadcastMany, ConnectFew, ConnectMany, Polling, SaturatedBatches,
+        SaturatedOnes, SingleFast, SingleSlow,
+    };
+    const MANY: [(Phase, Stream, usize); 5] = [
+        (BroadcastMany, broadcast(1), 1),
+        (SingleSlow, open_loop(1_000), 256),
+        (SingleFast, open_loop(5_000), 256),
+        (SaturatedBatches, singles(16, 100), 16),
+        (SaturatedOnes, singles(256, 1), 256),
+    ];
+    let wanted = |phase: &Phase| phases.contains(phase);
     let mut measured = Vec::new();
     let seconds = Duration::from_secs(sizes.seconds);
-    let mut stage = Stage::open(kind, sizes.many)?;
-    measured.push(stage.connect(Phase::ConnectFew, Transport::WebSocket, sizes.few, false)?);
-    measured.push(stage.publish(Phase::BroadcastFew, broadcast(1), seconds, 1)?);
-    measured.push(stage.publish(Phase::BroadcastFewEight, broadcast(8), seconds, 8)?);
-
-    drop(stage);
-    let mut stage = Stage::open(kind, sizes.many)?;
-    measured.push(stage.connect(Phase::ConnectMany, Transport::WebSocket, sizes.many, true)?);
-    measured.push(stage.publish(Phase::BroadcastMany, broadcast(1), seconds, 1)?);
-    for (phase, rate) in [(Phase::SingleSlow, 1_000), (Phase::SingleFast, 5_000)] {
-        measured.push(stage.publish(phase, open_loop(rate), seconds, 256)?);
-    }
-    measured.push(stage.publish(Phase::SaturatedBatches, singles(16, 100), seconds, 16)?);
-    measured.push(stage.publish(Phase::SaturatedOnes, singles(256, 1), seconds, 256)?);
-
-    drop(stage);
-    if kind != Kind::Floor {
+    if [ConnectFew, BroadcastFew, BroadcastFewEight].iter().any(wanted) {
         let mut stage = Stage::open(kind, sizes.many)?;
-        stage.connect(Phase::Polling, Transport::Polling, sizes.polling, false)?;
-        measured.push(stage.publish(Phase::Polling, singles(16, 100), seconds, 16)?);
+        measured.push(stage.connect(ConnectFew, Transport::WebSocket, sizes.few, false)?);
+        for (phase, under_way) in [(BroadcastFew, 1), (BroadcastFewEight, 8)] {
+            if wanted(&phase) {
+                measured.push(stage.publish(phase, broadcast(under_way), seconds, under_way)?);
+            }
+        }
+    }
+    if wanted(&ConnectMany) || MANY.iter().any(|(phase, ..)| wanted(phase)) {
+        let mut stage = Stage::open(kind, sizes.many)?;
+        let with_memory = wanted(&ConnectMany);
+        measured.push(stage.connect(ConnectMany, Transport::WebSocket, sizes.many, with_memory)?);
+        for (phase, stream, connections) in MANY.into_iter().filter(|(phase, ..)| wanted(phase)) {
+            measured.push(stage.publish(phase, stream, seconds, connections)?);
+        }
+    }
+    if kind != Kind::Floor && wanted(&Polling) {
+        let mut stage = Stage::open(kind, sizes.many)?;
+        stage.connect(Polling, Transport::Polling, sizes.polling, false)?;
+        measured.push(stage.publish(Polling, singles(16, 100), seconds, 16)?);
     }
     Ok(measured)
 }
@@ -245,8 +259,8 @@ pub(crate) const fn singles(under_way: usize, batch: usize) -> Stream {
 }
 
 /// So many requests a second, each for one user.
-pub(crate) fn open_loop(rate: u32) -> Stream {
-    Stream { audience: Audience::Each, batch: 1, pace: Pace::Each(Duration::from_secs(1) / rate) }
+pub(crate) const fn open_loop(rate: u64) -> Stream {
+    Stream { audience: Audience::Each, batch: 1, pace: Pace::Each(Duration::from_nanos(1_000_000_000 / rate)) }
 }
 
 /// The median and the 99th of a hundred, in milliseconds.
