@@ -23,7 +23,8 @@ const WORK: usize = 16;
 #[derive(Default)]
 pub(crate) struct Asking {
     waiting: VecDeque<Asked>,
-    under_way: Option<MaybeDone<BoxFuture<'static, Done>>>,
+    /// The answer apart: most of the time there is none.
+    under_way: Option<MaybeDone<BoxFuture<'static, Box<Done>>>>,
 }
 
 /// Something that takes a visit to the store.
@@ -62,10 +63,10 @@ impl Asking {
             && let Some(asked) = self.waiting.pop_front()
         {
             let gateway = Arc::clone(gateway);
-            let served: Option<BoxFuture<'static, Done>> = match asked {
+            let served: Option<BoxFuture<'static, Box<Done>>> = match asked {
                 Asked::Entry(principal, auth) => Some(Box::pin(async move {
                     let arrival = recovery::arrive(&gateway, &principal, &auth).await;
-                    Done::Entered(principal, arrival)
+                    Box::new(Done::Entered(principal, arrival))
                 })),
                 Asked::Event { name, args, ack } => {
                     asker().map(|asker| serve(gateway, asker, &name, args, ack))
@@ -80,7 +81,7 @@ impl Asking {
     }
 
     /// What is under way, once it is done.
-    pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+    pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Box<Done>> {
         self.poll_work(cx);
         let done = self.under_way.as_mut().and_then(|under_way| Pin::new(under_way).take_output());
         let Some(done) = done else { return Poll::Pending };
@@ -103,21 +104,23 @@ fn serve(
     name: &str,
     args: Args,
     ack: Option<AckId>,
-) -> BoxFuture<'static, Done> {
+) -> BoxFuture<'static, Box<Done>> {
     if name == events::REFRESH {
-        return Box::pin(async move { Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await) });
+        return Box::pin(async move {
+            Box::new(Done::Refreshed(ack, events::refresh(&gateway, &who, &args).await))
+        });
     }
     if name == events::ACK {
         return Box::pin(async move {
-            Done::Answered(ack, events::acknowledge(&gateway.broadcaster, &who, &args).await)
+            Box::new(Done::Answered(ack, events::acknowledge(&gateway.broadcaster, &who, &args).await))
         });
     }
     if matches!(name, events::WATCH | events::UNWATCH) {
         let name = name.to_owned();
         return Box::pin(async move {
-            Done::Answered(ack, events::watch(&gateway.attendance, &socket_id, &name, &args).await)
+            Box::new(Done::Answered(ack, events::watch(&gateway.attendance, &socket_id, &name, &args).await))
         });
     }
     let answer = events::answer(gateway.reader.clone(), who, socket_id, name.to_owned(), args);
-    Box::pin(async move { Done::Answered(ack, answer.await) })
+    Box::pin(async move { Box::new(Done::Answered(ack, answer.await)) })
 }

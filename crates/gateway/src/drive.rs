@@ -116,7 +116,7 @@ impl<A: Application> Driver<A> {
         counted::handshake("opened");
         let transport = if links.is_some() { Transport::Polling } else { Transport::Websocket };
         Box::new(Self {
-            machine: Machine::open(server.settings.protocol, &sid, transport, server.now()),
+            machine: Machine::open(Arc::clone(&server.protocol), &sid, transport, server.now()),
             controls: server.control_limiter(),
             server,
             sid,

@@ -38,6 +38,8 @@ pub struct ServerSettings {
 /// One node's connections, and the application that is served on them.
 pub struct Server<A: Application> {
     pub(crate) settings: ServerSettings,
+    /// The machines' figures, for all of them.
+    pub(crate) protocol: Arc<carillon_protocol::Config>,
     pub(crate) application: Arc<A>,
     pub(crate) origins: Origins,
     pub(crate) directory: Directory<A>,
@@ -56,6 +58,7 @@ impl<A: Application> Server<A> {
         Arc::new(Self {
             origins: Origins::new(&settings.allowed_origins),
             doorstep: Arc::new(Doorstep::new(settings.handshake_rate, settings.handshake_burst)),
+            protocol: Arc::new(settings.protocol),
             settings,
             application,
             directory: Directory::default(),

@@ -66,7 +66,7 @@ struct Joined {
 pub struct Step(Waited);
 
 enum Waited {
-    Done(Done),
+    Done(Box<Done>),
     Read(reading::Step),
 }
 
@@ -145,7 +145,7 @@ impl Peer for Socket {
     fn take(&mut self, step: Step, machine: &mut Connection, now: Duration) {
         match step.0 {
             Waited::Done(done) => {
-                match done {
+                match *done {
                     Done::Entered(principal, entered) => self.join(&principal, entered, machine, now),
                     Done::Answered(ack, answer) => reply(machine, ack, &answer),
                     Done::Refreshed(ack, fresh) => {

@@ -11,6 +11,7 @@
 //! `None` and waits for the next thing, until [`Connection::deadline`] at most.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,10 +37,11 @@ pub struct Connection {
 impl Connection {
     /// Opens a connection whose Engine.IO session id the caller made. On polling the opening GET is pending.
     #[must_use]
-    pub fn open(config: Config, sid: &str, transport: Transport, now: Duration) -> Self {
+    pub fn open(config: impl Into<Arc<Config>>, sid: &str, transport: Transport, now: Duration) -> Self {
+        let config = config.into();
         Self {
-            engine: engine::Session::open(config, sid, transport, now),
             socket: socket::Session::new(&config, now),
+            engine: engine::Session::open(config, sid, transport, now),
             outputs: VecDeque::new(),
             is_rejected: false,
             now,

@@ -1,5 +1,6 @@
 //! What a driver needs of a session, whatever is spoken inside it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{self, HandshakeError, Input, Message, Output, Request, Transport};
@@ -14,7 +15,7 @@ pub trait Machine {
     type Event;
 
     /// Opens a session whose id the caller made. On polling the opening GET is pending.
-    fn open(config: Config, sid: &str, transport: Transport, now: Duration) -> Self;
+    fn open(config: Arc<Config>, sid: &str, transport: Transport, now: Duration) -> Self;
 
     /// Takes an HTTP request that names this session.
     ///
@@ -41,7 +42,7 @@ pub trait Machine {
 impl Machine for engine::Session {
     type Event = Message;
 
-    fn open(config: Config, sid: &str, transport: Transport, now: Duration) -> Self {
+    fn open(config: Arc<Config>, sid: &str, transport: Transport, now: Duration) -> Self {
         Self::open(config, sid, transport, now)
     }
 
@@ -73,7 +74,7 @@ impl Machine for engine::Session {
 impl Machine for Connection {
     type Event = Event;
 
-    fn open(config: Config, sid: &str, transport: Transport, now: Duration) -> Self {
+    fn open(config: Arc<Config>, sid: &str, transport: Transport, now: Duration) -> Self {
         Self::open(config, sid, transport, now)
     }
 

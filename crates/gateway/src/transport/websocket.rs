@@ -28,9 +28,9 @@ use crate::counted;
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read piece by piece.
-const READ_BUFFER: usize = 256;
+const READ_BUFFER: usize = 128;
 /// Pieces read before others have their turn: frames that make no message would else be read for as long as they come.
-const READS: u32 = 64;
+const READS: u32 = 128;
 
 /// A WebSocket of a client.
 pub(crate) struct WebSocket {

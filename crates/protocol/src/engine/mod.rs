@@ -7,6 +7,7 @@ mod exchange;
 pub mod handshake;
 mod heartbeat;
 mod outbox;
+mod outputs;
 mod packet;
 pub mod payload;
 mod session;

@@ -17,7 +17,7 @@
 //! The driver keeps the HTTP answers and at most one WebSocket. It passes what happens to
 //! [`Session::request`] and [`Session::handle`], and then takes [`Session::poll_output`] until `None`.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use bytestring::ByteString;
 
 use super::heartbeat::{Beat, Heartbeat};
 use super::outbox::Outbox;
+use super::outputs::Outputs;
 use super::{HandshakeError, Input, Message, Output, Packet, Request, Transport, handshake, payload};
 use crate::{Config, Reason, SendError, Violation};
 
@@ -51,32 +52,33 @@ enum State {
 /// One session. Times are since an arbitrary origin that the caller keeps to.
 #[derive(Debug)]
 pub struct Session {
-    config: Config,
+    config: Arc<Config>,
     state: State,
     poll_pending: bool,
     heartbeat: Heartbeat,
     outbox: Outbox,
-    outputs: VecDeque<Output<Message>>,
+    outputs: Outputs,
 }
 
 impl Session {
     /// Opens a session whose id the caller made. On polling the opening GET is pending.
     #[must_use]
-    pub fn open(config: Config, sid: &str, transport: Transport, now: Duration) -> Self {
+    pub fn open(config: impl Into<Arc<Config>>, sid: &str, transport: Transport, now: Duration) -> Self {
+        let config = config.into();
         let open = handshake::open_packet(&config, sid, transport).encode();
         let mut session = Self {
-            config,
             state: State::Polling,
             poll_pending: transport == Transport::Polling,
             heartbeat: Heartbeat::new(&config, now),
             outbox: Outbox::default(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
+            config,
         };
         match transport {
             Transport::Polling => session.outbox.push(open),
             Transport::Websocket => {
                 session.state = State::Socket;
-                session.outputs.push_back(Output::Socket(open));
+                session.outputs.push(Output::Socket(open));
             }
         }
         session
@@ -142,7 +144,7 @@ impl Session {
         if self.outputs.is_empty() && self.poll_pending && !self.outbox.is_empty() {
             self.release_poll();
         }
-        self.outputs.pop_front()
+        self.outputs.pop()
     }
 
     /// When [`Input::Timer`] is next due. `None`: never again.
@@ -222,7 +224,7 @@ impl Session {
                 self.close_socket_unless_polling(code);
             }
             self.state = State::Closing { until: now + self.config.close_timeout, moving };
-            self.outputs.push_back(Output::Closed(why));
+            self.outputs.push(Output::Closed(why));
         } else {
             self.end(why, code, &Packet::Close);
         }
@@ -256,7 +258,7 @@ impl Session {
 
     fn close_socket_unless_polling(&mut self, code: Option<u16>) {
         if matches!(self.state, State::Socket | State::Upgrading { .. }) {
-            self.outputs.push_back(Output::CloseSocket(code));
+            self.outputs.push(Output::CloseSocket(code));
         }
     }
 
@@ -278,11 +280,11 @@ impl Session {
     /// The end of a session that was closing.
     fn finish(&mut self) {
         if let State::Closing { moving: Some(code), .. } = self.state {
-            self.outputs.push_back(Output::CloseSocket(code));
+            self.outputs.push(Output::CloseSocket(code));
         }
         self.state = State::Closed;
         self.outbox.take();
-        self.outputs.push_back(Output::Finished);
+        self.outputs.push(Output::Finished);
     }
 
     /// A client that closes too, as the official one does when its last socket was disconnected, will not poll again.
@@ -325,8 +327,8 @@ impl Session {
                 let why = Violation { reason: Reason::TransportClose, detail: "close packet" };
                 return self.end(why, None, &Packet::Noop);
             }
-            Packet::Text(text) => self.outputs.push_back(Output::Event(Message::Text(text))),
-            Packet::Binary(bytes) => self.outputs.push_back(Output::Event(Message::Binary(bytes))),
+            Packet::Text(text) => self.outputs.push(Output::Event(Message::Text(text))),
+            Packet::Binary(bytes) => self.outputs.push(Output::Event(Message::Binary(bytes))),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
         self.heartbeat.on_packet(now);
@@ -335,15 +337,15 @@ impl Session {
     fn on_probe_message(&mut self, message: Message, now: Duration) {
         match Packet::decode(message) {
             Ok(Packet::Ping(data)) if data == "probe" => {
-                self.outputs.push_back(Output::Socket(Packet::Pong(data).encode()));
+                self.outputs.push(Output::Socket(Packet::Pong(data).encode()));
                 self.release_while_upgrading(now);
             }
             Ok(Packet::Upgrade) => {
                 self.state = State::Socket;
                 if std::mem::take(&mut self.poll_pending) {
-                    self.outputs.push_back(Output::Poll(ByteString::from_static("6")));
+                    self.outputs.push(Output::Poll(ByteString::from_static("6")));
                 }
-                self.outputs.push_back(Output::Upgraded);
+                self.outputs.push(Output::Upgraded);
                 self.outputs.extend(self.outbox.take().into_iter().map(Output::Socket));
             }
             _ => self.drop_probe(),
@@ -352,7 +354,7 @@ impl Session {
 
     /// Only the WebSocket is lost; polling goes on.
     fn drop_probe(&mut self) {
-        self.outputs.push_back(Output::CloseSocket(None));
+        self.outputs.push(Output::CloseSocket(None));
         self.state = State::Polling;
     }
 
@@ -374,7 +376,7 @@ impl Session {
     fn ping(&mut self) {
         let ping = Packet::Ping(ByteString::new()).encode();
         match self.state {
-            State::Socket => self.outputs.push_back(Output::Socket(ping)),
+            State::Socket => self.outputs.push(Output::Socket(ping)),
             _ => self.outbox.push_first(ping),
         }
     }
@@ -395,7 +397,7 @@ impl Session {
     fn release_poll(&mut self) {
         self.poll_pending = false;
         let body = self.outbox.take_body();
-        self.outputs.push_back(Output::Poll(body));
+        self.outputs.push(Output::Poll(body));
     }
 
     fn put(&mut self, packets: &[Message], bound: usize) -> Result<(), SendError> {

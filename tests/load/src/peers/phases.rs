@@ -260,7 +260,11 @@ pub(crate) const fn singles(under_way: usize, batch: usize) -> Stream {
 
 /// So many requests a second, each for one user.
 pub(crate) const fn open_loop(rate: u64) -> Stream {
-    Stream { audience: Audience::Each, batch: 1, pace: Pace::Each(Duration::from_nanos(1_000_000_000 / rate)) }
+    Stream {
+        audience: Audience::Each,
+        batch: 1,
+        pace: Pace::Each(Duration::from_nanos(1_000_000_000 / rate)),
+    }
 }
 
 /// The median and the 99th of a hundred, in milliseconds.
