@@ -140,6 +140,10 @@ bench-hop *args:
     cargo build --release --package carillon --package carillon-load
     DURABLE=1 tests/with-servers target/release/carillon-load hop {{ args }}
 
+# Simulate a log that is split by room: what it would take, and cost; writes docs/beyond.md. Half a minute, and nothing is measured
+split *args: bench-tools
+    target/release/carillon-load split {{ args }}
+
 # Measure the codecs on one event, beside the official JavaScript parsers
 bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec

@@ -6,6 +6,16 @@ use carillon_tests::users::{ann, ben, eve, fay};
 use carillon_tests::{Clinic, NodeSettings, PATIENCE};
 use serde_json::{Value, json};
 
+use crate::readme::code;
+
+const API: &str = include_str!("../../docs/api/README.md");
+
+/// The names of what an explanation says, of its first notification and of who has read that.
+fn members(explanation: &Value) -> [Vec<&String>; 3] {
+    let first = &explanation["notifications"][0];
+    [explanation, first, &first["readBy"]].map(|value| value.as_object().unwrap().keys().collect())
+}
+
 /// The explanation, once it tells of this many sockets: nodes tell the store once a second.
 async fn explained(clinic: &Clinic, event_id: &str, reached: &[Value]) -> Value {
     let began = Instant::now();
@@ -54,6 +64,8 @@ async fn an_admin_sees_where_a_publish_went_and_who_read_it() {
         ],
     });
     assert_eq!(answer, expected);
+    let example: Value = serde_json::from_str(code(API, "json", "readBy")).unwrap();
+    assert_eq!(members(&example), members(&answer));
 
     // A node that ends in good order has told everything. Nobody else is told by it.
     let last = clinic.notify(&["user:ben", "role:admin"], "Bye").await;

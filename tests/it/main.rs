@@ -15,6 +15,7 @@ mod deploy;
 mod draining;
 mod durability;
 mod emitter;
+mod examples;
 mod explain;
 mod faults;
 mod fuzz;

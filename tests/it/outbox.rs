@@ -1,11 +1,18 @@
 //! Publishing by SQL, with the real binary: docs/guides/sql-publish.md.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use carillon_tests::users::ann;
+use carillon_tests::users::{User, ann};
 use carillon_tests::{Clinic, NodeSettings, PATIENCE, Postgres};
 use serde_json::json;
+use tokio::process::Command;
+use tokio::time::timeout;
 use tokio_postgres::Client;
+
+use crate::readme::code;
+
+const GUIDE: &str = include_str!("../../docs/guides/sql-publish.md");
 
 const PUBLISH: &str = "SELECT carillon.publish($1::text::jsonb)";
 
@@ -149,4 +156,64 @@ async fn what_cannot_be_understood_is_laid_aside() {
     assert!(faults.contains("/data/doctorId: ") && faults.contains("/titel: "), "{faults}");
     assert_eq!(refused.get::<_, &str>(0), published.get::<_, &str>(0));
     assert!(!clinic.node.log().contains("titel"));
+}
+
+/// The SQL, JavaScript and Rust of the guide, by a role that may do no more than it says.
+#[tokio::test]
+async fn the_guides_examples_publish_what_commits() {
+    let database = Postgres::create().await;
+    let clinic = open(&database).await;
+    let mut online = clinic.online(&User::new("42", "PATIENT")).await;
+    let mut client = database.connect().await;
+    // Roles are the whole server's, which other tests have databases on.
+    let role = format!("clinic_{}", std::process::id());
+    let grants = code(GUIDE, "sql", "GRANT").replace(" TO clinic;", &format!(" TO {role};"));
+    let table = "CREATE TABLE prescriptions (id text PRIMARY KEY, patient_id text, drug text)";
+    let owner =
+        format!("CREATE ROLE {role} LOGIN; {table}; ALTER TABLE prescriptions OWNER TO {role}; {grants}");
+    client.batch_execute(&owner).await.unwrap();
+    client.batch_execute(&format!("SET ROLE {role}")).await.unwrap();
+    client.batch_execute(code(GUIDE, "sql", "BEGIN;")).await.unwrap();
+    assert_eq!(online.notification().await["data"]["prescriptionId"], "rx-7");
+
+    in_rust(&mut client).await.unwrap();
+    assert_eq!(online.notification().await["data"]["prescriptionId"], "rx-8");
+
+    let url = database.url().replace("//postgres@", &format!("//{role}@"));
+    let script = format!(
+        "import pg from \"pg\";
+         const [id, patientId, drug] = [\"rx-9\", \"42\", \"…\"], pool = new pg.Pool({{ connectionString: {url:?} }});
+         {}
+         await pool.end();",
+        code(GUIDE, "js", "pool.connect")
+    );
+    let mut node = Command::new("node");
+    node.args(["--input-type=module", "--eval", &script]).kill_on_drop(true);
+    node.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("js"));
+    let done = timeout(PATIENCE, node.output()).await.unwrap().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(online.notification().await["data"]["prescriptionId"], "rx-9");
+    let kept: i64 = client.query_one("SELECT count(*) FROM prescriptions", &[]).await.unwrap().get(0);
+    assert_eq!(kept, 3);
+    client.batch_execute(&format!("RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let example = words(code(GUIDE, "rust", "transaction.commit"));
+    assert!(words(include_str!("outbox.rs")).contains(&example), "the guide's Rust is not what is run here");
+}
+
+async fn in_rust(client: &mut Client) -> Result<(), tokio_postgres::Error> {
+    let (id, patient_id, drug) = ("rx-8", "42", "…");
+    let transaction = client.transaction().await?;
+    transaction
+        .execute(
+            "INSERT INTO prescriptions (id, patient_id, drug) VALUES ($1, $2, $3)",
+            &[&id, &patient_id, &drug],
+        )
+        .await?;
+    let event =
+        json!({"event": "prescription:created", "data": {"prescriptionId": id, "patientId": patient_id}});
+    transaction.execute("SELECT carillon.publish($1::text::jsonb)", &[&event.to_string()]).await?;
+    transaction.commit().await?;
+    Ok(())
 }

@@ -13,6 +13,8 @@
 //! `carillon-load peers` holds Carillon beside other servers ([`peers`]), with a generator that costs less than they do
 //! ([`swarm`]); `growth` and `endurance` use the same.
 //!
+//! `carillon-load split` measures nothing: it simulates a log that is split by room ([`split`]).
+//!
 //! Client and server share the machine, so the figures are those of both together. It refuses any server but one on
 //! the loopback interface.
 
@@ -28,6 +30,7 @@ mod process;
 mod publisher;
 mod report;
 mod resume;
+mod split;
 mod swarm;
 mod target;
 
@@ -59,6 +62,8 @@ enum Command {
     Growth(peers::growth::Options),
     /// Keep many connections for long, and look at memory and latency.
     Endurance(peers::endurance::Options),
+    /// Simulate the log split by room into several, and write docs/beyond.md.
+    Split(split::Options),
     /// Be the floor of that comparison.
     #[command(hide = true)]
     Floor,
@@ -125,6 +130,7 @@ async fn main() -> ExitCode {
         Command::Peers(options) => blocking(move || peers::run(&options)).await,
         Command::Growth(options) => blocking(move || peers::growth::run(&options)).await,
         Command::Endurance(options) => blocking(move || peers::endurance::run(&options)).await,
+        Command::Split(options) => blocking(move || split::run(&options)).await,
         Command::Floor => blocking(peers::floor::serve).await,
     };
     done.unwrap_or_else(|error| {

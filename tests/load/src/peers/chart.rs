@@ -91,11 +91,11 @@ pub(crate) fn lines(
             let drawn = chart.draw_series(LineSeries::new(points, style))?;
             drawn.label(&line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
         }
+        // Where lines rise from the left there is room above them.
+        let is_rising = lines.iter().flat_map(|line| line.points.first()).all(|(_, y)| *y < top / 3.0);
+        let place = if is_rising { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerRight };
         let mut legend = chart.configure_series_labels();
-        legend
-            .position(SeriesLabelPosition::LowerRight)
-            .background_style(GROUND)
-            .label_font(text(12, HPos::Left));
+        legend.position(place).background_style(GROUND).label_font(text(12, HPos::Left));
         legend.draw()
     })
 }

@@ -3,12 +3,12 @@
 //! [`servers`] starts them, [`phases`] is what is done to each, [`figures`] what is compared and aimed at; [`page`] writes
 //! docs/benchmarks.md and [`chart`] its pictures. [`growth`] and [`endurance`] stand on the same. [`floor`] is the server that shows what the machine can do at best.
 
-mod chart;
+pub(crate) mod chart;
 pub(crate) mod endurance;
-mod figures;
+pub(crate) mod figures;
 pub(crate) mod floor;
 pub(crate) mod growth;
-mod page;
+pub(crate) mod page;
 mod phases;
 mod servers;
 mod stored;
