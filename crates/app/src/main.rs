@@ -27,10 +27,10 @@ use serve::Node;
 use settings::{Faults, JwtSource, Settings, Tokens};
 use store::Store;
 
-/// Measured beside glibc's and jemalloc (docs/benchmarks.md): a tenth less CPU for a publish, and no more memory.
+/// Chosen by measurement (docs/adr/0008).
 #[cfg(not(feature = "count-allocations"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Counts what is allocated, for `./just soak`.
 #[cfg(feature = "count-allocations")]

@@ -108,7 +108,7 @@ impl Soak {
             .set("NODE_ID", "soak")
             .set("PING_INTERVAL_MS", 1_000)
             // Nobody answers pings while the others are waited for.
-            .set("PING_TIMEOUT_MS", (connections * 6).max(2_000))
+            .set("PING_TIMEOUT_MS", (connections * 8).max(2_000))
             .set("PRESENCE_GRACE_MS", 500)
             .set("PUBLISH_RATE", 100_000)
             .set("PUBLISH_BURST", 100_000);
