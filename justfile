@@ -149,6 +149,11 @@ bench-codec: test-js
     cargo bench --quiet --package carillon-protocol --bench codec
     node --expose-gc --min-semi-space-size=64 --max-semi-space-size=64 {{ test_js }}/bench-parsers.mjs
 
+# Count by callgrind the instructions and allocations of codec, follower, hub and socket, and hold them against the baseline; `--bless` writes that anew
+instructions *args:
+    if ! command -v valgrind >/dev/null; then apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends valgrind; fi
+    tests/instructions {{ args }}
+
 # Fuzz one target of fuzz/src/targets for so many seconds: `just fuzz connection 60` (installs cargo-fuzz where it is missing)
 fuzz target seconds="60":
     export PATH="$PWD/.tools/cargo/bin:$PATH"; \

@@ -43,6 +43,8 @@ mod gateway;
 mod gathering;
 mod hub;
 mod ids;
+#[cfg(test)]
+mod instructions;
 mod limiter;
 mod listen;
 mod mailbox;
