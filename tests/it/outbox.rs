@@ -180,6 +180,7 @@ async fn the_guides_examples_publish_what_commits() {
     assert_eq!(online.notification().await["data"]["prescriptionId"], "rx-8");
 
     let url = database.url().replace("//postgres@", &format!("//{role}@"));
+    assert_ne!(url, database.url(), "it would publish as the superuser");
     let script = format!(
         "import pg from \"pg\";
          const [id, patientId, drug] = [\"rx-9\", \"42\", \"…\"], pool = new pg.Pool({{ connectionString: {url:?} }});

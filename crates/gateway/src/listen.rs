@@ -110,3 +110,20 @@ fn bound_sending(io: &TcpStream, bound: Duration) {
 /// Other systems have no such bound: they give up when their TCP does.
 #[cfg(not(target_os = "linux"))]
 fn bound_sending(_: &TcpStream, _: Duration) {}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn hundreds_may_wait_to_be_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listen_at_length(&listener);
+        let address = listener.local_addr().unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(30)).unwrap();
+        // The standard library's 128 would leave the rest to try again and again.
+        assert_eq!((0..300).map(connect).collect::<Vec<_>>().len(), 300);
+    }
+}

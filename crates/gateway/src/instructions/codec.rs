@@ -3,19 +3,15 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use carillon_protocol::engine::{Input, Message, Transport};
+use carillon_protocol::engine::{Input, Message};
 use carillon_protocol::socket::Event;
-use carillon_protocol::{Config, Connection, Output};
+use carillon_protocol::{Connection, Output};
 use serde_json::{Value, json};
 
-use super::{EPOCH, count, rows};
+use super::{EPOCH, count, open, rows};
 use crate::frames;
 
 const NOW: Duration = Duration::ZERO;
-
-fn open() -> Connection {
-    Connection::open(Config::default(), "n1.0123456789abcdefghij", Transport::Websocket, NOW)
-}
 
 /// What is said next, and whether it is to the client.
 fn next(machine: &mut Connection) -> Output<Event> {

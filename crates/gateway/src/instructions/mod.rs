@@ -5,13 +5,16 @@
 //! They stand here and not in a bench since a bench sees only what is public. The simulation's mutants are compiled in, a load
 //! and a comparison at each of seven places.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use carillon_domain::ports::MintIds as _;
 use carillon_domain::testing::{CountingIds, FixedClock, instant, principal, room};
 use carillon_domain::{
     Data, Entitled, Entitlement, Epoch, Head, Notification, Position, Priority, Role, Row,
 };
+use carillon_protocol::engine::Transport;
+use carillon_protocol::{Config, Connection};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 
@@ -23,6 +26,12 @@ mod hub;
 mod socket;
 
 const EPOCH: Epoch = Epoch::new(0xCA11);
+
+/// As a node opens them: their figures are there once for all.
+fn open() -> Connection {
+    static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
+    Connection::open(Arc::clone(&CONFIG), "n1.0123456789abcdefghij", Transport::Websocket, Duration::ZERO)
+}
 
 /// Callgrind collects from where this begins to where it returns, by its name.
 #[inline(never)]

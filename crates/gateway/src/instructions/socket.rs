@@ -10,7 +10,7 @@ use carillon_domain::testing::{
     FixedClock, MemoryAudit, MemoryBroadcasts, MemoryLog, MemorySeen, block_on, principal,
 };
 use carillon_domain::{Admission, Pid, Presence, Principal, Reader, Reception, Role, Timestamp};
-use carillon_protocol::engine::{Input, Message, Transport};
+use carillon_protocol::engine::{Input, Message};
 use carillon_protocol::{Config, Connection, Output};
 use serde_json::json;
 
@@ -98,8 +98,7 @@ struct Session {
 
 impl Session {
     fn open(gateway: &Arc<Gateway>, connect: Message) -> Self {
-        let machine =
-            Connection::open(Config::default(), "n1.0123456789abcdefghij", Transport::Websocket, NOW);
+        let machine = super::open();
         let mut session =
             Self { peer: Socket::new(Arc::clone(gateway), None), machine, said: Vec::with_capacity(2_048) };
         session.machine.handle(Input::Socket(connect), NOW);

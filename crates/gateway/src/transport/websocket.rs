@@ -27,7 +27,8 @@ use crate::counted;
 
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at once, and allocated for the life of a connection: clients say little, and what is longer is read piece by piece.
+/// Read at once at most: clients say little, and what is longer is read piece by piece. A connection keeps room for this much, or
+/// for the longest thing that came.
 const READ_BUFFER: usize = 128;
 /// Pieces read before others have their turn: frames that make no message would else be read for as long as they come.
 const READS: u32 = 128;

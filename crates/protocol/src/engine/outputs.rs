@@ -26,8 +26,12 @@ impl Outputs {
     }
 
     pub(super) fn pop(&mut self) -> Option<Output<Message>> {
-        let next = self.first.take().or_else(|| self.rest.pop_front());
-        if self.rest.is_empty() {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let next = self.rest.pop_front();
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            // An idle connection keeps no room for what it does not say.
             self.rest = VecDeque::new();
         }
         next
@@ -37,5 +41,23 @@ impl Outputs {
 impl Extend<Output<Message>> for Outputs {
     fn extend<I: IntoIterator<Item = Output<Message>>>(&mut self, outputs: I) {
         outputs.into_iter().for_each(|output| self.push(output));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_keeps_its_order_and_leaves_no_room_behind() {
+        let said = |code| Output::CloseSocket(Some(code));
+        let mut outputs = Outputs::default();
+        outputs.extend([1, 2].map(said));
+        assert_eq!(outputs.pop(), Some(said(1)));
+        outputs.push(said(3));
+        assert_eq!([outputs.pop(), outputs.pop()], [2, 3].map(|code| Some(said(code))));
+        assert_eq!((outputs.pop(), outputs.is_empty(), outputs.rest.capacity()), (None, true, 0));
+        outputs.push(said(4));
+        assert_eq!(outputs.pop(), Some(said(4)));
     }
 }

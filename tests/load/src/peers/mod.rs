@@ -49,6 +49,13 @@ pub(crate) struct Options {
     no_page: bool,
 }
 
+impl Options {
+    /// Some of the figures alone are no page.
+    fn writes_page(&self) -> bool {
+        !self.no_page && self.phases.is_empty()
+    }
+}
+
 /// How many clients, and for how many seconds each figure is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
@@ -83,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let section = page::section(options, &sizes, kinds, &runs)?;
     eprint!("{section}");
-    if !options.no_page && options.phases.is_empty() {
+    if options.writes_page() {
         page::replace(&options.page, "peers", &section)?;
     }
     ensure!(failed.is_empty(), "{}", failed.join("\n"));

@@ -55,7 +55,7 @@ pub(crate) fn section(options: &Options, sizes: &Sizes, kinds: &[Kind], runs: &[
         let (title, file) = (figure.title(sizes), format!("{}.svg", figure.id));
         let bars: Vec<Bar> = kinds.iter().filter_map(bar).collect();
         if !bars.is_empty() {
-            if !options.no_page {
+            if options.writes_page() {
                 chart::bars(&folder.join(&file), &title, figure.unit, &bars)?;
             }
             let _ = writeln!(text, "![{title}, {}]({CHARTS}/{file})", figure.unit);
