@@ -170,7 +170,7 @@ chaos fault *sizes: test-js
     cargo build $profile --workspace --bins; \
     tests/with-servers cargo test $profile --package carillon-tests --test it -- --nocapture --include-ignored --test-threads 1 faults::{{ lowercase(fault) }}
 
-# Show that nothing is left of 120,000 connections, in half an hour: `just soak SOAK_CYCLES=20` for fewer
+# Show that nothing is left of 120,000 connections, in half an hour: `just soak SOAK_CYCLES=40` for fewer
 soak *sizes:
     cargo build --release --package carillon --features count-allocations --target-dir target/soak
     for size in SOAK_CYCLES=60 SOAK_CONNECTIONS=2000 {{ sizes }}; do export "$size"; done; \

@@ -28,8 +28,9 @@ use visitor::{Ending, Visitor, Way};
 const AT_ONCE: usize = 32;
 /// Cycles after which caches, pools and buffers have the size that they keep.
 const WARM_UP: usize = 3;
-/// Cycles of 2,000 after which the ring of the latest rows, 4,096 of them, is full: each leaves 670 in it.
-const RING_FULL: usize = 10;
+/// Cycles of 2,000 after which nothing grows any more: the ring of the latest 4,096 rows, of which each leaves 670, is full after
+/// seven, and of rows of the usual length after some more.
+const FULL: usize = 20;
 /// The pools' connections to PostgreSQL (docs/operations/deployment.md). Each is a descriptor and a task.
 const BACKENDS: usize = 13;
 /// What a build may allocate more with each cycle, in bytes: less than two of 2,000 sessions are worth.
@@ -92,9 +93,9 @@ async fn nothing_is_left_of_those_who_came() {
     );
     assert!(last.tasks <= base.tasks, "{} tasks became {}", base.tasks, last.tasks);
     assert_eq!(last.redis_keys, base.redis_keys);
-    let allocated: Vec<f64> = samples.iter().skip(RING_FULL).filter_map(|sample| sample.allocated).collect();
+    let allocated: Vec<f64> = samples.iter().skip(FULL).filter_map(|sample| sample.allocated).collect();
     if samples.iter().any(|sample| sample.allocated.is_some()) {
-        let (slope, least) = slope(&allocated).expect("20 cycles or more");
+        let (slope, least) = slope(&allocated).expect("30 cycles or more");
         println!("allocated: {slope:+.0} bytes a cycle, at least {least:+.0} (99 %)");
         assert!(least < SLOPE, "{slope:.0} bytes more with each cycle");
     }

@@ -22,11 +22,11 @@ mod tests {
 
     use super::{super::SLOPE, slope};
 
-    /// 50 cycles of a build that leaks so many bytes with each, with noise of 64 KiB.
+    /// 40 cycles of a build that leaks so many bytes with each, with noise of 64 KiB.
     fn least(leak: f64, seed: u64) -> f64 {
         let mut dice = Dice::new(seed);
         let noise = |dice: &mut Dice| f64::from(u32::try_from(dice.below(65_536)).unwrap());
-        let series: Vec<f64> = (0..50).map(|i| 5e6 + leak * f64::from(i) + noise(&mut dice)).collect();
+        let series: Vec<f64> = (0..40).map(|i| 5e6 + leak * f64::from(i) + noise(&mut dice)).collect();
         slope(&series).unwrap().1
     }
 
