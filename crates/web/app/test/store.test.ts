@@ -91,6 +91,16 @@ describe("coming back", () => {
     expect(store.getSnapshot().lastReturn).toBeUndefined();
   });
 
+  it("tells of a loss while the first page was on its way", async () => {
+    server.connect(1, false);
+    const question = server.next();
+    server.lose();
+    await question.refuse(new Fault("unavailable", "gone"));
+    server.connect(1, false);
+    await server.next().answer(page([item(1)], 1));
+    expect(store.getSnapshot().lastReturn).toMatchObject({ recovered: false });
+  });
+
   it("tells a replay from what comes live", async () => {
     const heard: [string, boolean][] = [];
     store.onArrival((one, live) => heard.push([one.title, live]));

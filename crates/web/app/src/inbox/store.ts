@@ -251,10 +251,13 @@ export class InboxStore {
   private async ready({ unread, serverTime, recovered }: ServerState): Promise<void> {
     this.skew = Date.parse(serverTime) - Date.now();
     this.set(counted(this.snapshot, unread));
+    const { lostAt } = this;
     const { all, unread: unreadList } = this.snapshot.lists;
     const reload = (list: List) => !recovered || list.status === "failed" || list.status === "loading";
     if (all.status === "empty" || reload(all)) await this.load("all");
     if (unreadList.status !== "empty" && reload(unreadList)) await this.load("unread");
+    // Lost again while the lists came: it is told when that is over.
+    if (this.lostAt !== lostAt) return;
     if (this.returning) this.set({ lastReturn: { at: Date.now(), recovered, ...this.returning } });
     this.returning = undefined;
     this.lostAt = undefined;
