@@ -25,6 +25,18 @@ impl Http {
         Self { client: reqwest::Client::new(), url: url.to_owned() }
     }
 
+    /// With a connection of its own for each call, so that none is left that a node could be counted by.
+    ///
+    /// # Panics
+    /// When there is no such client.
+    #[must_use]
+    pub fn unpooled(url: &str) -> Self {
+        match reqwest::Client::builder().pool_max_idle_per_host(0).build() {
+            Ok(client) => Self { client, url: url.to_owned() },
+            Err(error) => panic!("a client without a pool: {error}"),
+        }
+    }
+
     /// From another address of this machine, such as `127.0.0.2`.
     ///
     /// # Panics

@@ -120,7 +120,7 @@ impl Soak {
             .set("PUBLISH_RATE", 100_000)
             .set("PUBLISH_BURST", 100_000);
         let node = Node::start(settings).await;
-        let http = Http::new(node.url());
+        let http = Http::unpooled(node.url());
         let proxy = FaultProxy::start(node.address()).await;
         let users = (0..connections).map(|i| User::new(format!("soak-{i}"), "PATIENT")).collect();
         let operator = postgres.connect().await;
