@@ -127,7 +127,8 @@ struct User {
     person: Arc<Person>,
     /// On how many nodes.
     nodes: usize,
-    farewell: Option<Farewell>,
+    /// Apart, since few are leaving at a time.
+    farewell: Option<Box<Farewell>>,
 }
 
 /// How one left who may yet come back.
@@ -263,7 +264,7 @@ impl Roster {
         let mut news: Vec<_> = self.online.drain(..).map(News::Online).collect();
         let end = now.saturating_add(self.grace);
         for user_id in self.left.drain(..) {
-            let farewell = self.users.get_mut(&user_id).and_then(|user| user.farewell.as_mut());
+            let farewell = self.users.get_mut(&user_id).and_then(|user| user.farewell.as_deref_mut());
             // Whoever came back has none; whoever left twice has it already.
             if let Some(farewell) = farewell.filter(|farewell| farewell.until.is_none()) {
                 farewell.until = Some(end);
@@ -325,7 +326,7 @@ impl Roster {
         let Some(user) = self.users.get_mut(user_id) else { return };
         user.nodes -= 1;
         if user.nodes == 0 {
-            user.farewell = Some(Farewell { reason: reason.to_owned(), is_ours, until: None });
+            user.farewell = Some(Box::new(Farewell { reason: reason.to_owned(), is_ours, until: None }));
             self.left.push(user_id.clone());
         }
     }
@@ -343,7 +344,7 @@ impl Roster {
     fn forget(&mut self, user_id: &UserId, ago: Duration) -> Option<Offline> {
         let User { person, farewell, .. } = self.users.remove(user_id)?;
         self.count(&person, false);
-        let Farewell { reason, is_ours, .. } = farewell?;
+        let Farewell { reason, is_ours, .. } = *farewell?;
         Some(Offline { person, reason, ago, is_ours })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -29,20 +29,23 @@ impl Room {
     /// Everyone.
     #[must_use]
     pub fn all() -> Self {
-        Self("all".into())
+        static ALL: LazyLock<Room> = LazyLock::new(|| Room("all".into()));
+        ALL.clone()
     }
 
     /// Everyone with this role; SUPER_ADMIN shares the admins' room.
     #[must_use]
     pub fn role(role: Role) -> Self {
-        Self(
-            match role {
-                Role::Admin | Role::SuperAdmin => "role:admin",
-                Role::Doctor => "role:doctor",
-                Role::Patient => "role:patient",
-            }
-            .into(),
-        )
+        // Each in as many copies as there are users would be a part of what a connection takes.
+        static ROLES: LazyLock<[Room; 3]> =
+            LazyLock::new(|| ["role:admin", "role:doctor", "role:patient"].map(|name| Room(name.into())));
+        let [admin, doctor, patient] = &*ROLES;
+        match role {
+            Role::Admin | Role::SuperAdmin => admin,
+            Role::Doctor => doctor,
+            Role::Patient => patient,
+        }
+        .clone()
     }
 
     /// One user.

@@ -350,3 +350,16 @@ impl<A: Application> Drop for Driver<A> {
         self.server.directory.close(&self.sid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::Gateway;
+
+    /// The allocator's next class is 1,536 bytes: a field more may cost each connection 256.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_connection_fits_the_class_it_was_measured_in() {
+        assert!(size_of::<Driver<Gateway>>() <= 1280, "{} bytes", size_of::<Driver<Gateway>>());
+    }
+}

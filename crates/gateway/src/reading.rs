@@ -40,8 +40,8 @@ pub(crate) struct Reading {
     start: Offset,
     /// What `inbox:state` will say: whether the client has everything and need not reload.
     is_whole: bool,
-    /// What was asked of the store.
-    step: Option<MaybeDone<BoxFuture<'static, Step>>>,
+    /// What was asked of the store; its answer apart, since most of the time there is none.
+    step: Option<MaybeDone<BoxFuture<'static, Box<Step>>>>,
 }
 
 /// Something a reading waited for.
@@ -172,7 +172,7 @@ impl Reading {
         let step = self.step.as_mut().and_then(|step| Pin::new(step).take_output());
         if let Some(step) = step {
             self.step = None;
-            return Poll::Ready(step);
+            return Poll::Ready(*step);
         }
         self.mailbox.poll_woken(cx).map(|()| Step::Mail)
     }
@@ -215,18 +215,18 @@ impl Reading {
         Ok(())
     }
 
-    fn count(&self, sent: Position) -> BoxFuture<'static, Step> {
+    fn count(&self, sent: Position) -> BoxFuture<'static, Box<Step>> {
         let (gateway, who) = (Arc::clone(&self.gateway), Arc::clone(&self.who));
         let offset = Offset { epoch: self.start.epoch, position: sent };
-        Box::pin(async move { Step::Counted(gateway.unread(who, sent).await, offset) })
+        Box::pin(async move { Box::new(Step::Counted(gateway.unread(who, sent).await, offset)) })
     }
 
-    fn read(&self, after: Position, up_to: Position) -> BoxFuture<'static, Step> {
+    fn read(&self, after: Position, up_to: Position) -> BoxFuture<'static, Box<Step>> {
         let (gateway, who) = (Arc::clone(&self.gateway), Arc::clone(&self.who));
         Box::pin(async move {
             let now = gateway.wall_clock.now();
             let _turn = gateway.store_turn().await;
-            Step::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await, after)
+            Box::new(Step::Read(gateway.log.replay(&who.rooms, after, up_to, PAGE, now).await, after))
         })
     }
 }

@@ -25,7 +25,7 @@ fn main() {
 }
 
 fn session() -> Session {
-    let mut session = Session::new(&Config::default(), Duration::ZERO);
+    let mut session = Session::new(Config::default(), Duration::ZERO);
     session.receive(Message::Text("0".into()), Duration::ZERO).unwrap();
     session.accept("/", "sid", None).unwrap();
     session

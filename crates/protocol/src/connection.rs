@@ -40,7 +40,7 @@ impl Connection {
     pub fn open(config: impl Into<Arc<Config>>, sid: &str, transport: Transport, now: Duration) -> Self {
         let config = config.into();
         Self {
-            socket: socket::Session::new(&config, now),
+            socket: socket::Session::new(Arc::clone(&config), now),
             engine: engine::Session::open(config, sid, transport, now),
             outputs: VecDeque::new(),
             is_rejected: false,

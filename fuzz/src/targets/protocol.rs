@@ -56,7 +56,7 @@ pub fn handshake(data: &[u8]) {
 /// The messages of one client that has joined `/` and `/a`: a line each, binary where it begins with `#`.
 pub fn socket(data: &[u8]) {
     let config = Config { max_payload: 64, ..Config::default() };
-    let mut session = Session::new(&config, Duration::ZERO);
+    let mut session = Session::new(config, Duration::ZERO);
     for nsp in ["/", "/a"] {
         join(&mut session, nsp);
     }
@@ -103,7 +103,7 @@ fn check(config: &Config, event: &Event) {
         Err(EncodeError::Namespace) => return,
         frame => frame.expect("what was received can be sent"),
     };
-    let mut session = Session::new(config, Duration::ZERO);
+    let mut session = Session::new(config.clone(), Duration::ZERO);
     join(&mut session, nsp);
     let mut heard = None;
     for message in frame.messages() {

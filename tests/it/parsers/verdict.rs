@@ -133,7 +133,7 @@ fn socket(parts: &[Part]) -> Verdict {
 }
 
 fn fresh() -> Session {
-    Session::new(&Config::default(), Duration::ZERO)
+    Session::new(Config::default(), Duration::ZERO)
 }
 
 fn joined(nsp: &str) -> Session {

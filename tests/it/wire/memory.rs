@@ -151,3 +151,25 @@ async fn abuse_leaves_nothing_behind() {
     assert!(after <= before + SLACK, "{} KiB before, {} KiB after", before >> 10, after >> 10);
     assert!(most <= fresh + AT_MOST, "{} KiB fresh, {} KiB at most", fresh >> 10, most >> 10);
 }
+
+/// A connection that once said something long costs no more than another, however long it stays.
+#[tokio::test]
+async fn what_long_events_were_read_into_is_given_back() {
+    const CLIENTS: u64 = 200;
+    let stage = Stage::open().await;
+    let long = format!("42777[\"notification:list\",{{{}}}]", " ".repeat(60_000));
+    let mut sockets = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut socket = stage.joined().await;
+        socket.is_served().await;
+        sockets.push(socket);
+    }
+    let before = stage.memory("VmRSS");
+    for socket in &mut sockets {
+        socket.text(&long).await.unwrap();
+        socket.is_served().await;
+    }
+    let after = stage.memory("VmRSS");
+    assert!(after <= before + SLACK, "{} KiB before, {} KiB after", before >> 10, after >> 10);
+    assert!(SLACK < CLIENTS * 60_000 / 2, "what would be kept does not show");
+}

@@ -250,3 +250,42 @@ async fn w14_binary_that_nobody_announced_closes() {
     assert!(stage.node.log().contains("got binary data when not reconstructing"));
     stage.is_unharmed_by("binary").await;
 }
+
+/// However messages are cut into frames and segments, each is taken as it was sent: long ones leave their buffer behind, and what
+/// came with them must not be left in it.
+#[tokio::test]
+async fn messages_of_all_lengths_come_whole_however_they_are_cut() {
+    let stage = Stage::open_with(NodeSettings::default().set("EVENT_BURST", 1000)).await;
+    let asked = |id: usize, padding: usize| {
+        format!("42{id}[\"notification:list\",{{{}}}]", " ".repeat(padding)).into_bytes()
+    };
+    let in_fragments = |message: &[u8], at: usize| {
+        [frame(BEGIN, &message[..at]), frame(PING, &[b'x'; 125]), frame(LAST, &message[at..])].concat()
+    };
+    let mut socket = stage.joined().await;
+    let mut sent = Vec::new();
+    for (id, padding) in [300, 0, 126, 70_000, 64, 1_000, 0, 65_500, 90].into_iter().enumerate() {
+        let message = asked(id, padding);
+        sent.extend(if id % 3 == 2 { in_fragments(&message, 20) } else { frame(TEXT, &message) });
+        if id % 2 == 0 {
+            sent.extend(frame(PING, b""));
+        }
+    }
+    for length in [sent.len(), 50_000, 1_000, 333, 129] {
+        for segment in sent.chunks(length) {
+            socket.tcp.send(segment).await.unwrap();
+            // Most of them arrive apart.
+            tokio::task::yield_now().await;
+        }
+        for id in 0..9 {
+            let answer = format!("43{id}[{{\"ok\":true");
+            loop {
+                match socket.hear().await {
+                    Heard::Text(text) if text.starts_with(&answer) => break,
+                    Heard::Text(_) | Heard::Pong(_) => {}
+                    end => panic!("no answer to event {id} in segments of {length}: {end:?}"),
+                }
+            }
+        }
+    }
+}

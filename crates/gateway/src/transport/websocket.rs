@@ -4,6 +4,8 @@
 //! length over the limit, a reserved bit or opcode, or a frame without its mask ends the link before any memory is spent on
 //! it, and it joins fragments in one buffer under the same limit. Pings, pongs and the closing handshake are its own too.
 //!
+//! After a message that was longer than what idle clients say, the codec is made anew: it never gives back what it reads into.
+//!
 //! Messages go past it (docs/adr/0006): they are gathered in a buffer that all connections of a worker share, and leave
 //! in one system call. So a connection that has nothing to send has no buffer for it.
 
@@ -20,26 +22,28 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message as Frame};
 
 use crate::counted;
 
 /// How long a client may take over its part of the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at once at most: clients say little, and what is longer is read piece by piece. A connection keeps room for this much, or
-/// for the longest thing that came.
+/// Read at once at most: clients say little, and what is longer is read piece by piece. An idle connection keeps room for this much.
 const READ_BUFFER: usize = 128;
 /// Pieces read before others have their turn: frames that make no message would else be read for as long as they come.
 const READS: u32 = 128;
 
 /// A WebSocket of a client.
 pub(crate) struct WebSocket {
-    codec: tungstenite::WebSocket<Io>,
+    codec: WebSocketContext,
+    io: Io,
     /// What was gathered and the socket has not taken. Nothing more is gathered until it has.
     unsent: Vec<u8>,
     /// The codec has met a fault or the end, after which it is not to be asked again.
     is_over: bool,
+    /// The codec's buffer is longer than it was made.
+    has_grown: bool,
 }
 
 /// The connection, as the codec uses it.
@@ -48,13 +52,17 @@ struct Io {
     /// A frame of the codec's own may be sent by half.
     is_amid: bool,
     reads_left: u32,
+    /// Bytes that the codec has read, less those of the frames that came of them. None: it holds nothing.
+    pending: usize,
 }
 
 impl Read for Io {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(left) = self.reads_left.checked_sub(1) else { return Err(ErrorKind::WouldBlock.into()) };
         self.reads_left = left;
-        self.tcp.try_read(buffer)
+        let read = self.tcp.try_read(buffer);
+        self.pending += *read.as_ref().unwrap_or(&0);
+        read
     }
 }
 
@@ -102,9 +110,9 @@ impl WebSocket {
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let io = Io { tcp, is_amid: false, reads_left: 0 };
-        let codec = tungstenite::WebSocket::from_partially_read(io, early, Role::Server, Some(config));
-        Self { codec, unsent: Vec::new(), is_over: false }
+        let io = Io { tcp, is_amid: false, reads_left: 0, pending: early.len() };
+        let codec = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
+        Self { codec, io, unsent: Vec::new(), is_over: false, has_grown: false }
     }
 
     /// What the client sends next.
@@ -112,9 +120,13 @@ impl WebSocket {
         if self.is_over {
             return Poll::Ready(Received::Closed);
         }
-        self.codec.get_mut().reads_left = READS;
+        self.io.reads_left = READS;
         loop {
-            return Poll::Ready(match self.codec.read() {
+            let read = self.codec.read(&mut self.io);
+            if let Ok(frame) = &read {
+                self.account(frame.len());
+            }
+            return Poll::Ready(match read {
                 Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => match self.poll_more(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(())) => continue,
@@ -138,9 +150,28 @@ impl WebSocket {
         }
     }
 
+    /// Notes that a frame of so many bytes came, and that what it was read into is wanted no more. A message in fragments took more
+    /// bytes than is assumed of it here: the codec is not seen to hold nothing then, and kept.
+    fn account(&mut self, length: usize) {
+        const MASK: usize = 4;
+        let header = match length {
+            0..126 => 2,
+            126..65_536 => 4,
+            _ => 10,
+        };
+        self.io.pending = self.io.pending.saturating_sub(header + MASK + length);
+        self.has_grown |= length > READ_BUFFER;
+        let holds_nothing = self.io.pending == 0 && !self.io.is_amid && self.codec.can_write();
+        if self.has_grown && holds_nothing {
+            self.has_grown = false;
+            let config = *self.codec.get_config();
+            self.codec = WebSocketContext::from_partially_read(Vec::new(), Role::Server, Some(config));
+        }
+    }
+
     /// Whether the codec can go on: there is more to read, or what it answers itself can be sent.
     fn poll_more(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let io = self.codec.get_ref();
+        let io = &self.io;
         if io.reads_left == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -195,17 +226,17 @@ impl WebSocket {
 
     /// Sends the rest of a frame that the codec itself has begun: nothing may come between.
     fn finish_own(&mut self) -> io::Result<()> {
-        if !self.codec.get_ref().is_amid {
+        if !self.io.is_amid {
             return Ok(());
         }
-        self.codec.flush().map_err(|fault| match fault {
+        self.codec.flush(&mut self.io).map_err(|fault| match fault {
             Error::Io(fault) => fault,
             other => io::Error::other(other),
         })
     }
 
     fn tcp(&self) -> &TcpStream {
-        &self.codec.get_ref().tcp
+        &self.io.tcp
     }
 
     /// Closes with this code, or none, in a task of its own: the client may take its time. What was `gathered` for it is
@@ -226,7 +257,7 @@ impl WebSocket {
         let mut frame = code.map(|code| CloseFrame { code: CloseCode::from(code), reason: "".into() });
         poll_fn(|cx| self.poll_closed(&mut frame, cx)).await;
         while let Received::Message(_) | Received::Control = poll_fn(|cx| self.poll_recv(cx)).await {}
-        let io = &mut self.codec.get_mut().tcp;
+        let io = &mut self.io.tcp;
         drop(io.shutdown().await);
         let mut rest = [0; 512];
         while io.read(&mut rest).await.is_ok_and(|n| n > 0) {}
@@ -236,7 +267,7 @@ impl WebSocket {
     fn poll_closed(&mut self, frame: &mut Option<CloseFrame>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             // Once it is queued, this sends what is left of it.
-            match self.codec.close(frame.take()) {
+            match self.codec.close(&mut self.io, frame.take()) {
                 Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => {
                     if ready!(self.tcp().poll_write_ready(cx)).is_err() {
                         return Poll::Ready(());

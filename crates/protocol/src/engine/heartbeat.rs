@@ -7,6 +7,7 @@
 //!      +------------- pong ------------------+   +-+ any other packet: silence starts anew
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Config;
@@ -23,8 +24,7 @@ pub enum Beat {
 /// Decides when to ping and when to give up. Times are since the caller's origin.
 #[derive(Debug)]
 pub struct Heartbeat {
-    interval: Duration,
-    timeout: Duration,
+    config: Arc<Config>,
     state: State,
 }
 
@@ -37,9 +37,9 @@ enum State {
 impl Heartbeat {
     /// The first ping is due one interval after the opening.
     #[must_use]
-    pub fn new(config: &Config, now: Duration) -> Self {
-        let (interval, timeout) = (config.ping_interval, config.ping_timeout);
-        Self { interval, timeout, state: State::Resting { ping_at: now + interval } }
+    pub fn new(config: impl Into<Arc<Config>>, now: Duration) -> Self {
+        let config = config.into();
+        Self { state: State::Resting { ping_at: now + config.ping_interval }, config }
     }
 
     /// When [`Heartbeat::on_deadline`] is next due.
@@ -58,7 +58,7 @@ impl Heartbeat {
         }
         match self.state {
             State::Resting { .. } => {
-                self.state = State::Waiting { dead_at: now + self.timeout };
+                self.state = State::Waiting { dead_at: now + self.config.ping_timeout };
                 Some(Beat::Ping)
             }
             State::Waiting { .. } => Some(Beat::Dead),
@@ -68,14 +68,14 @@ impl Heartbeat {
     /// A pong came. One that nobody asked for changes nothing: it must not push the next ping away.
     pub fn on_pong(&mut self, now: Duration) {
         if let State::Waiting { .. } = self.state {
-            self.state = State::Resting { ping_at: now + self.interval };
+            self.state = State::Resting { ping_at: now + self.config.ping_interval };
         }
     }
 
     /// Any other packet came: a sign of life, but not the answer.
     pub fn on_packet(&mut self, now: Duration) {
         if let State::Waiting { dead_at } = &mut self.state {
-            *dead_at = now + self.timeout;
+            *dead_at = now + self.config.ping_timeout;
         }
     }
 }

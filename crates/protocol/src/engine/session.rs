@@ -69,7 +69,7 @@ impl Session {
         let mut session = Self {
             state: State::Polling,
             poll_pending: transport == Transport::Polling,
-            heartbeat: Heartbeat::new(&config, now),
+            heartbeat: Heartbeat::new(Arc::clone(&config), now),
             outbox: Outbox::default(),
             outputs: Outputs::default(),
             config,

@@ -16,21 +16,16 @@ impl fmt::Display for AckId {
 }
 
 /// The open ones of one connection, bounded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Acks {
     next: u64,
-    most: usize,
     open: BTreeMap<u64, ByteString>,
 }
 
 impl Acks {
-    pub(super) fn new(most: usize) -> Self {
-        Self { next: 0, most, open: BTreeMap::new() }
-    }
-
-    /// A fresh id for an event of this namespace; `None` if the client owes too many already.
-    pub(super) fn issue(&mut self, nsp: ByteString) -> Option<AckId> {
-        if self.open.len() >= self.most {
+    /// A fresh id for an event of this namespace; `None` if the client owes this many already.
+    pub(super) fn issue(&mut self, nsp: ByteString, most: usize) -> Option<AckId> {
+        if self.open.len() >= most {
             return None;
         }
         let id = self.next;

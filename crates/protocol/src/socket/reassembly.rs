@@ -14,12 +14,8 @@ use bytes::Bytes;
 use super::Packet;
 use crate::{Config, Malformed};
 
-#[derive(Debug)]
-pub(super) struct Reassembly {
-    max_bytes: usize,
-    timeout: Duration,
-    waiting: Option<Box<Waiting>>,
-}
+#[derive(Debug, Default)]
+pub(super) struct Reassembly(Option<Box<Waiting>>);
 
 #[derive(Debug)]
 struct Waiting {
@@ -30,42 +26,42 @@ struct Waiting {
 }
 
 impl Reassembly {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { max_bytes: config.max_payload, timeout: config.attachment_timeout, waiting: None }
-    }
-
     pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+        self.0.is_some()
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.waiting.as_ref().map(|waiting| waiting.until)
+        self.0.as_ref().map(|waiting| waiting.until)
     }
 
-    pub(super) fn begin(&mut self, header: Packet, now: Duration) {
+    pub(super) fn begin(&mut self, header: Packet, config: &Config, now: Duration) {
         let bytes = header.payload.as_ref().map_or(0, |payload| payload.len());
-        let (parts, until) = (Vec::new(), now + self.timeout);
-        self.waiting = Some(Box::new(Waiting { header, parts, bytes, until }));
+        let (parts, until) = (Vec::new(), now + config.attachment_timeout);
+        self.0 = Some(Box::new(Waiting { header, parts, bytes, until }));
     }
 
     /// Takes the next attachment; the packet, if it was the last.
-    pub(super) fn add(&mut self, part: Bytes) -> Result<Option<(Packet, Vec<Bytes>)>, Malformed> {
-        let Some(mut waiting) = self.waiting.take() else {
+    pub(super) fn add(
+        &mut self,
+        part: Bytes,
+        config: &Config,
+    ) -> Result<Option<(Packet, Vec<Bytes>)>, Malformed> {
+        let Some(mut waiting) = self.0.take() else {
             return Err(Malformed("got binary data when not reconstructing a packet"));
         };
         waiting.bytes = waiting.bytes.saturating_add(part.len());
-        if waiting.bytes > self.max_bytes {
+        if waiting.bytes > config.max_payload {
             return Err(Malformed("attachments exceed the payload limit"));
         }
         waiting.parts.push(part);
         if waiting.parts.len() == waiting.header.attachments {
             return Ok(Some((waiting.header, waiting.parts)));
         }
-        self.waiting = Some(waiting);
+        self.0 = Some(waiting);
         Ok(None)
     }
 
     pub(super) fn clear(&mut self) {
-        self.waiting = None;
+        self.0 = None;
     }
 }

@@ -13,6 +13,7 @@
 //!   reaching connect_timeout before the first accept.
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,8 +91,7 @@ enum Stage {
 /// without their packet type, outgoing ones as encoded Engine.IO packets.
 #[derive(Debug)]
 pub struct Session {
-    max_namespaces: usize,
-    connect_timeout: Duration,
+    config: Arc<Config>,
     connect_by: Option<Duration>,
     was_joined: bool,
     // A handful at most, in the order of joining.
@@ -103,16 +103,16 @@ pub struct Session {
 impl Session {
     /// Begins with no namespace joined.
     #[must_use]
-    pub fn new(config: &Config, now: Duration) -> Self {
+    pub fn new(config: impl Into<Arc<Config>>, now: Duration) -> Self {
+        let config = config.into();
         Self {
-            max_namespaces: config.max_namespaces,
-            connect_timeout: config.connect_timeout,
             connect_by: Some(now + config.connect_timeout),
             was_joined: false,
             // Nearly every client joins one.
             namespaces: Vec::with_capacity(1),
-            acks: Acks::new(config.max_pending_acks),
-            reassembly: Reassembly::new(config),
+            acks: Acks::default(),
+            reassembly: Reassembly::default(),
+            config,
         }
     }
 
@@ -127,7 +127,7 @@ impl Session {
             }
             Message::Text(text) => text,
             Message::Binary(part) => {
-                return match self.reassembly.add(part)? {
+                return match self.reassembly.add(part, &self.config)? {
                     Some((header, parts)) => self.on_content(Content::read(header)?, parts),
                     None => Ok(None),
                 };
@@ -144,7 +144,7 @@ impl Session {
                 // would hold up to 16 times as much.
                 Content::read(packet.clone())?;
                 self.must_be_joined(&packet.nsp)?;
-                self.reassembly.begin(packet, now);
+                self.reassembly.begin(packet, &self.config, now);
                 Ok(None)
             }
         }
@@ -241,7 +241,7 @@ impl Session {
         if !self.is_joined(nsp) {
             return Err(SendError::NotJoined);
         }
-        self.acks.issue(nsp.into()).ok_or(SendError::TooManyAcks)
+        self.acks.issue(nsp.into(), self.config.max_pending_acks).ok_or(SendError::TooManyAcks)
     }
 
     /// Stops waiting for an acknowledgement; one that still comes is ignored.
@@ -266,7 +266,7 @@ impl Session {
         if self.stage(&packet.nsp).is_some() {
             return Err(state("second connect of a namespace"));
         }
-        if self.namespaces.len() >= self.max_namespaces {
+        if self.namespaces.len() >= self.config.max_namespaces {
             return Err(state("too many namespaces"));
         }
         self.namespaces.push((packet.nsp.clone(), Stage::Connecting));
@@ -281,7 +281,7 @@ impl Session {
         self.remove(&packet.nsp);
         // A client that has left everything is where it was before its first CONNECT: no session is kept for nothing.
         if self.joined().is_empty() {
-            self.connect_by = Some(now + self.connect_timeout);
+            self.connect_by = Some(now + self.config.connect_timeout);
         }
         Ok(Some(Event::Disconnected { nsp: packet.nsp, reason: Reason::ClientNamespaceDisconnect }))
     }
