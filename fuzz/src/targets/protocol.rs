@@ -103,7 +103,7 @@ fn check(config: &Config, event: &Event) {
         Err(EncodeError::Namespace) => return,
         frame => frame.expect("what was received can be sent"),
     };
-    let mut session = Session::new(config.clone(), Duration::ZERO);
+    let mut session = Session::new(*config, Duration::ZERO);
     join(&mut session, nsp);
     let mut heard = None;
     for message in frame.messages() {
