@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use carillon_tests::NodeSettings;
 use carillon_tests::clinic::note;
 use carillon_tests::raw::{Heard, RawSocket, UPGRADE, announce, frame};
+use carillon_tests::{NodeSettings, PATIENCE};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -251,41 +251,47 @@ async fn w14_binary_that_nobody_announced_closes() {
     stage.is_unharmed_by("binary").await;
 }
 
-/// However messages are cut into frames and segments, each is taken as it was sent: long ones leave their buffer behind, and what
-/// came with them must not be left in it.
+/// However messages are cut into segments, each is taken as it was sent and each ping is answered: the codec is made anew between
+/// them, and nothing of what came with them may go with the old one.
 #[tokio::test]
 async fn messages_of_all_lengths_come_whole_however_they_are_cut() {
     let stage = Stage::open_with(NodeSettings::default().set("EVENT_BURST", 1000)).await;
     let asked = |id: usize, padding: usize| {
         format!("42{id}[\"notification:list\",{{{}}}]", " ".repeat(padding)).into_bytes()
     };
-    let in_fragments = |message: &[u8], at: usize| {
-        [frame(BEGIN, &message[..at]), frame(PING, &[b'x'; 125]), frame(LAST, &message[at..])].concat()
-    };
-    let mut socket = stage.joined().await;
-    let mut sent = Vec::new();
-    for (id, padding) in [300, 0, 126, 70_000, 64, 1_000, 0, 65_500, 90].into_iter().enumerate() {
-        let message = asked(id, padding);
-        sent.extend(if id % 3 == 2 { in_fragments(&message, 20) } else { frame(TEXT, &message) });
-        if id % 2 == 0 {
-            sent.extend(frame(PING, b""));
-        }
-    }
-    for length in [sent.len(), 50_000, 1_000, 333, 129] {
-        for segment in sent.chunks(length) {
-            socket.tcp.send(segment).await.unwrap();
-            // Most of them arrive apart.
-            tokio::task::yield_now().await;
-        }
-        for id in 0..9 {
-            let answer = format!("43{id}[{{\"ok\":true");
-            loop {
-                match socket.hear().await {
-                    Heard::Text(text) if text.starts_with(&answer) => break,
-                    Heard::Text(_) | Heard::Pong(_) => {}
-                    end => panic!("no answer to event {id} in segments of {length}: {end:?}"),
+    let paddings = [300, 0, 126, 70_000, 64, 1_000, 0, 65_500, 90];
+    for is_fragmented in [false, true] {
+        for length in [usize::MAX, 50_000, 1_000, 333, 129, 128, 61] {
+            let mut socket = stage.joined().await;
+            let mut sent = Vec::new();
+            for (id, padding) in paddings.into_iter().enumerate() {
+                let (message, ping) = (asked(id, padding), frame(PING, &[b'a' + id as u8]));
+                if is_fragmented && id == 3 {
+                    let (begin, end) = message.split_at(20_000);
+                    sent.extend([frame(BEGIN, begin), ping, frame(LAST, end)].concat());
+                } else {
+                    sent.extend([frame(TEXT, &message), ping].concat());
                 }
             }
+            // A turn of the server's own between most of them.
+            let delivers = async {
+                for segment in sent.chunks(length.min(sent.len())) {
+                    socket.tcp.send(segment).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                let (mut answers, mut pongs) = (0, 0);
+                while (answers, pongs) != (paddings.len(), paddings.len()) {
+                    match socket.hear().await {
+                        Heard::Text(text) if text.starts_with(&format!("43{answers}[{{\"ok\":true")) => {
+                            answers += 1
+                        }
+                        Heard::Pong(payload) if payload == [b'a' + pongs as u8] => pongs += 1,
+                        Heard::Text(text) if !text.starts_with("43") => {}
+                        other => panic!("{other:?} after {answers} answers and {pongs} pongs"),
+                    }
+                }
+            };
+            timeout(PATIENCE, delivers).await.unwrap_or_else(|_| panic!("in segments of {length}: silence"));
         }
     }
 }

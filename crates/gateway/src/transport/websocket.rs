@@ -4,7 +4,8 @@
 //! length over the limit, a reserved bit or opcode, or a frame without its mask ends the link before any memory is spent on
 //! it, and it joins fragments in one buffer under the same limit. Pings, pongs and the closing handshake are its own too.
 //!
-//! After a message that was longer than what idle clients say, the codec is made anew: it never gives back what it reads into.
+//! The codec never gives back what it has read into. So it is made anew whenever it is seen to hold nothing, and a client that
+//! once said something long costs no more than another. One that sends fragments is never seen so, and keeps what it made.
 //!
 //! Messages go past it (docs/adr/0006): they are gathered in a buffer that all connections of a worker share, and leave
 //! in one system call. So a connection that has nothing to send has no buffer for it.
@@ -42,8 +43,6 @@ pub(crate) struct WebSocket {
     unsent: Vec<u8>,
     /// The codec has met a fault or the end, after which it is not to be asked again.
     is_over: bool,
-    /// The codec's buffer is longer than it was made.
-    has_grown: bool,
 }
 
 /// The connection, as the codec uses it.
@@ -52,7 +51,9 @@ struct Io {
     /// A frame of the codec's own may be sent by half.
     is_amid: bool,
     reads_left: u32,
-    /// Bytes that the codec has read, less those of the frames that came of them. None: it holds nothing.
+    /// Bytes that the codec has read since it was made.
+    read: usize,
+    /// These, less the least that the frames that came of them can have been. None: it holds nothing.
     pending: usize,
 }
 
@@ -61,7 +62,9 @@ impl Read for Io {
         let Some(left) = self.reads_left.checked_sub(1) else { return Err(ErrorKind::WouldBlock.into()) };
         self.reads_left = left;
         let read = self.tcp.try_read(buffer);
-        self.pending += *read.as_ref().unwrap_or(&0);
+        let length = *read.as_ref().unwrap_or(&0);
+        self.read += length;
+        self.pending += length;
         read
     }
 }
@@ -110,9 +113,9 @@ impl WebSocket {
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let io = Io { tcp, is_amid: false, reads_left: 0, pending: early.len() };
+        let io = Io { tcp, is_amid: false, reads_left: 0, read: early.len(), pending: early.len() };
         let codec = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { codec, io, unsent: Vec::new(), is_over: false, has_grown: false }
+        Self { codec, io, unsent: Vec::new(), is_over: false }
     }
 
     /// What the client sends next.
@@ -123,8 +126,8 @@ impl WebSocket {
         self.io.reads_left = READS;
         loop {
             let read = self.codec.read(&mut self.io);
-            if let Ok(frame) = &read {
-                self.account(frame.len());
+            if let Ok(frame @ (Frame::Text(_) | Frame::Binary(_) | Frame::Ping(_) | Frame::Pong(_))) = &read {
+                self.account(frame);
             }
             return Poll::Ready(match read {
                 Err(Error::Io(fault)) if fault.kind() == ErrorKind::WouldBlock => match self.poll_more(cx) {
@@ -150,22 +153,23 @@ impl WebSocket {
         }
     }
 
-    /// Notes that a frame of so many bytes came, and that what it was read into is wanted no more. A message in fragments took more
-    /// bytes than is assumed of it here: the codec is not seen to hold nothing then, and kept.
-    fn account(&mut self, length: usize) {
+    /// Notes what came, and makes the codec anew if it holds nothing. A message in fragments, or in more bytes than it needs, took more
+    /// than is assumed here: the codec is not seen to hold nothing ever after.
+    fn account(&mut self, frame: &Frame) {
         const MASK: usize = 4;
-        let header = match length {
+        let header = match frame.len() {
             0..126 => 2,
             126..65_536 => 4,
             _ => 10,
         };
-        self.io.pending = self.io.pending.saturating_sub(header + MASK + length);
-        self.has_grown |= length > READ_BUFFER;
-        let holds_nothing = self.io.pending == 0 && !self.io.is_amid && self.codec.can_write();
-        if self.has_grown && holds_nothing {
-            self.has_grown = false;
-            let config = *self.codec.get_config();
-            self.codec = WebSocketContext::from_partially_read(Vec::new(), Role::Server, Some(config));
+        self.io.pending -= header + MASK + frame.len();
+        // Before it reads a message, the codec takes up the pong that it owes, and `is_amid` is set until that is sent; not so before a
+        // ping. Once it has said goodbye, it waits for the client's.
+        let is_idle = self.io.pending == 0 && !self.io.is_amid && self.codec.can_write();
+        // It makes its buffer longer only while that is more than half full.
+        if is_idle && self.io.read > READ_BUFFER / 2 && matches!(frame, Frame::Text(_) | Frame::Binary(_)) {
+            self.io.read = 0;
+            self.codec = WebSocketContext::new(Role::Server, Some(*self.codec.get_config()));
         }
     }
 

@@ -7,7 +7,6 @@
 //!      +------------- pong ------------------+   +-+ any other packet: silence starts anew
 //! ```
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Config;
@@ -24,7 +23,6 @@ pub enum Beat {
 /// Decides when to ping and when to give up. Times are since the caller's origin.
 #[derive(Debug)]
 pub struct Heartbeat {
-    config: Arc<Config>,
     state: State,
 }
 
@@ -37,9 +35,8 @@ enum State {
 impl Heartbeat {
     /// The first ping is due one interval after the opening.
     #[must_use]
-    pub fn new(config: impl Into<Arc<Config>>, now: Duration) -> Self {
-        let config = config.into();
-        Self { state: State::Resting { ping_at: now + config.ping_interval }, config }
+    pub fn new(config: &Config, now: Duration) -> Self {
+        Self { state: State::Resting { ping_at: now + config.ping_interval } }
     }
 
     /// When [`Heartbeat::on_deadline`] is next due.
@@ -52,13 +49,13 @@ impl Heartbeat {
     }
 
     /// Call at the deadline; earlier does nothing.
-    pub fn on_deadline(&mut self, now: Duration) -> Option<Beat> {
+    pub fn on_deadline(&mut self, config: &Config, now: Duration) -> Option<Beat> {
         if now < self.deadline() {
             return None;
         }
         match self.state {
             State::Resting { .. } => {
-                self.state = State::Waiting { dead_at: now + self.config.ping_timeout };
+                self.state = State::Waiting { dead_at: now + config.ping_timeout };
                 Some(Beat::Ping)
             }
             State::Waiting { .. } => Some(Beat::Dead),
@@ -66,16 +63,16 @@ impl Heartbeat {
     }
 
     /// A pong came. One that nobody asked for changes nothing: it must not push the next ping away.
-    pub fn on_pong(&mut self, now: Duration) {
+    pub fn on_pong(&mut self, config: &Config, now: Duration) {
         if let State::Waiting { .. } = self.state {
-            self.state = State::Resting { ping_at: now + self.config.ping_interval };
+            self.state = State::Resting { ping_at: now + config.ping_interval };
         }
     }
 
     /// Any other packet came: a sign of life, but not the answer.
-    pub fn on_packet(&mut self, now: Duration) {
+    pub fn on_packet(&mut self, config: &Config, now: Duration) {
         if let State::Waiting { dead_at } = &mut self.state {
-            *dead_at = now + self.config.ping_timeout;
+            *dead_at = now + config.ping_timeout;
         }
     }
 }

@@ -69,7 +69,7 @@ impl Session {
         let mut session = Self {
             state: State::Polling,
             poll_pending: transport == Transport::Polling,
-            heartbeat: Heartbeat::new(Arc::clone(&config), now),
+            heartbeat: Heartbeat::new(&config, now),
             outbox: Outbox::default(),
             outputs: Outputs::default(),
             config,
@@ -321,7 +321,7 @@ impl Session {
     /// A packet over the transport that counts.
     fn on_packet(&mut self, packet: Packet, now: Duration) {
         match packet {
-            Packet::Pong(_) => return self.heartbeat.on_pong(now),
+            Packet::Pong(_) => return self.heartbeat.on_pong(&self.config, now),
             Packet::Ping(_) => return self.fail(Reason::TransportError, "invalid heartbeat direction"),
             Packet::Close => {
                 let why = Violation { reason: Reason::TransportClose, detail: "close packet" };
@@ -331,7 +331,7 @@ impl Session {
             Packet::Binary(bytes) => self.outputs.push(Output::Event(Message::Binary(bytes))),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
-        self.heartbeat.on_packet(now);
+        self.heartbeat.on_packet(&self.config, now);
     }
 
     fn on_probe_message(&mut self, message: Message, now: Duration) {
@@ -366,7 +366,7 @@ impl Session {
             State::Upgrading { release_at: Some(at), .. } if now >= at => self.release_while_upgrading(now),
             State::Upgrading { .. } | State::Polling | State::Socket => {}
         }
-        match self.heartbeat.on_deadline(now) {
+        match self.heartbeat.on_deadline(&self.config, now) {
             Some(Beat::Dead) => self.fail(Reason::PingTimeout, "no pong in time"),
             Some(Beat::Ping) => self.ping(),
             None => {}
