@@ -265,7 +265,7 @@ async fn messages_of_all_lengths_come_whole_however_they_are_cut() {
             let mut socket = stage.joined().await;
             let mut sent = Vec::new();
             for (id, padding) in paddings.into_iter().enumerate() {
-                let (message, ping) = (asked(id, padding), frame(PING, &[b'a' + id as u8]));
+                let (message, ping) = (asked(id, padding), frame(PING, id.to_string().as_bytes()));
                 if is_fragmented && id == 3 {
                     let (begin, end) = message.split_at(20_000);
                     sent.extend([frame(BEGIN, begin), ping, frame(LAST, end)].concat());
@@ -283,9 +283,9 @@ async fn messages_of_all_lengths_come_whole_however_they_are_cut() {
                 while (answers, pongs) != (paddings.len(), paddings.len()) {
                     match socket.hear().await {
                         Heard::Text(text) if text.starts_with(&format!("43{answers}[{{\"ok\":true")) => {
-                            answers += 1
+                            answers += 1;
                         }
-                        Heard::Pong(payload) if payload == [b'a' + pongs as u8] => pongs += 1,
+                        Heard::Pong(payload) if payload == pongs.to_string().as_bytes() => pongs += 1,
                         Heard::Text(text) if !text.starts_with("43") => {}
                         other => panic!("{other:?} after {answers} answers and {pongs} pongs"),
                     }
